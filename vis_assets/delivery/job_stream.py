@@ -1,0 +1,139 @@
+"""The stream of jobs: take messages, tell how they ended. The only place that reads from JetStream."""
+
+import json
+from dataclasses import dataclass
+
+import nats.errors
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.js.api import AckPolicy, ConsumerConfig, RetentionPolicy, StreamConfig
+from nats.js.errors import NotFoundError
+
+from vis_assets.delivery.connection import REQUEST_SECONDS
+from vis_assets.errors import BrokerUnavailable
+from vis_assets.protocol.subjects import JOB_CONSUMER, JOB_STREAM, JOB_SUBJECT
+
+ACK = b"+ACK"
+ACK_SECONDS = 2.0
+"""How long the confirmation of an acknowledgement may take."""
+
+
+@dataclass(frozen=True)
+class QueuedMessage:
+    """One message of the stream, not acknowledged yet.
+
+    Attributes:
+        payload: its body.
+        reply: the subject on which it is acknowledged, from any process.
+        stream_created: when the stream was made, seconds since 1970; a stream made anew counts sequences from 1 again.
+        sequence: its place in the stream.
+        deliveries: how often it was handed out, this time included.
+    """
+
+    payload: bytes
+    reply: str
+    stream_created: int
+    sequence: int
+    deliveries: int
+
+    @property
+    def identity(self) -> str:
+        """Names this message for ever: the stream's creation time and the sequence."""
+        return f"{self.stream_created}:{self.sequence}"
+
+
+async def ensure_stream(client: Client) -> int:
+    """Create the stream and its consumer where they are missing; never change what is there.
+
+    Returns:
+        When the stream was created, whole seconds since 1970.
+    """
+    jetstream = client.jetstream(timeout=REQUEST_SECONDS)
+    try:
+        info = await jetstream.stream_info(JOB_STREAM)
+    except NotFoundError:
+        info = await jetstream.add_stream(
+            StreamConfig(name=JOB_STREAM, subjects=[JOB_SUBJECT], retention=RetentionPolicy.WORK_QUEUE)
+        )
+    try:
+        await jetstream.consumer_info(JOB_STREAM, JOB_CONSUMER)
+    except NotFoundError:
+        await jetstream.add_consumer(
+            JOB_STREAM,
+            ConsumerConfig(
+                durable_name=JOB_CONSUMER,
+                ack_policy=AckPolicy.EXPLICIT,
+                ack_wait=3600,
+                max_deliver=3,
+                max_ack_pending=10,
+            ),
+        )
+    return int(info.created.timestamp()) if info.created else 0
+
+
+async def fetch(client: Client, stream_created: int, batch: int, timeout_seconds: float) -> list[QueuedMessage]:
+    """Wait for messages and return as soon as there are any, at most `batch`."""
+    jetstream = client.jetstream(timeout=REQUEST_SECONDS)
+    subscription = await jetstream.pull_subscribe_bind(JOB_CONSUMER, JOB_STREAM)
+    try:
+        messages = await subscription.fetch(batch, timeout=timeout_seconds)
+    except (nats.errors.TimeoutError, TimeoutError):
+        messages = []
+    finally:
+        await subscription.unsubscribe()
+    return [_queued(message, stream_created) for message in messages]
+
+
+async def acknowledge(client: Client, reply: str, message_identity: str) -> None:
+    """Tell the stream that a message is done, and wait until it has heard. Repeating it is harmless.
+
+    Args:
+        client: connected.
+        reply: the message's reply subject.
+        message_identity: `QueuedMessage.identity`.
+
+    Raises:
+        BrokerUnavailable: the stream did not confirm, and still holds the message.
+    """
+    try:
+        await client.request(reply, ACK, timeout=ACK_SECONDS)
+    except (nats.errors.TimeoutError, nats.errors.NoRespondersError):
+        if await _still_holds(client, message_identity):
+            raise BrokerUnavailable("the stream did not confirm an acknowledgement; it will be repeated") from None
+
+
+async def _still_holds(client: Client, message_identity: str) -> bool:
+    """Whether the stream has the message. A server does not answer when a message is acknowledged a second time."""
+    created, _, sequence = message_identity.partition(":")
+    jetstream = client.jetstream(timeout=REQUEST_SECONDS)
+    try:
+        info = await jetstream.stream_info(JOB_STREAM)
+        if info.created is None or int(info.created.timestamp()) != int(created):
+            return False
+        await jetstream.get_msg(JOB_STREAM, int(sequence))
+    except NotFoundError:
+        return False
+    return True
+
+
+async def queue_depth(client: Client) -> tuple[int, int]:
+    """Count messages that wait, and messages handed out but not acknowledged."""
+    info = await client.jetstream(timeout=REQUEST_SECONDS).consumer_info(JOB_STREAM, JOB_CONSUMER)
+    return info.num_pending or 0, info.num_ack_pending or 0
+
+
+def _queued(message: Msg, stream_created: int) -> QueuedMessage:
+    metadata = message.metadata
+    return QueuedMessage(
+        payload=message.data,
+        reply=message.reply,
+        stream_created=stream_created,
+        sequence=metadata.sequence.stream,
+        deliveries=metadata.num_delivered,
+    )
+
+
+async def postpone(client: Client, reply: str, seconds: float) -> None:
+    """Give a message back to the stream, to be offered again after a while."""
+    delay = json.dumps({"delay": int(seconds * 1e9)}).encode()
+    await client.request(reply, b"-NAK " + delay, timeout=REQUEST_SECONDS)

@@ -1,0 +1,1 @@
+"""The mathematics of a map: layout, clusters, keyphrases. numpy in, numpy out; no I/O."""

@@ -1,0 +1,86 @@
+"""Clusters of points on the map: one engine a file, and what is true whichever engine ran."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from vis_assets.mapping.clustering.hdbscan import find_clusters
+
+NOISE = -1
+"""Label of a point that belongs to no cluster."""
+
+
+@dataclass(frozen=True)
+class Clustering:
+    """To which cluster each of n points belongs, rows in the order of the coordinates.
+
+    Attributes:
+        labels: (n,) int32; 0 is the biggest cluster, 1 the next, and so on; -1 is noise.
+        membership_strengths: (n,) float32 from 0 to 1, how firmly a point belongs to its cluster; 0 for noise.
+        notes: sentences for the user: what was done differently from what was asked, and why.
+    """
+
+    labels: npt.NDArray[np.int32]
+    membership_strengths: npt.NDArray[np.float32]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def sizes(self) -> npt.NDArray[np.int64]:
+        """(cluster_count,) points of each cluster, largest first; index = label."""
+        return np.bincount(self.labels[self.labels != NOISE]).astype(np.int64)
+
+    @property
+    def cluster_count(self) -> int:
+        """Clusters found; noise is none."""
+        return len(self.sizes)
+
+    @property
+    def noise_count(self) -> int:
+        """Points that belong to no cluster."""
+        return int((self.labels == NOISE).sum())
+
+    @property
+    def noise_share(self) -> float:
+        """Share of the points that belong to no cluster, 0 to 1; 0 where there are no points."""
+        return self.noise_count / max(len(self.labels), 1)
+
+
+def cluster(coordinates: npt.NDArray[np.float32], *, min_cluster_size: int, min_samples: int) -> Clustering:
+    """Find dense groups of points (HDBSCAN*; Campello, Moulavi & Sander 2013), the biggest first.
+
+    The result is the same on every run. Clusters of one size are ordered by their first point.
+
+    Args:
+        coordinates: (n, 2) finite floats, n >= 1.
+        min_cluster_size: fewest points that make a cluster, at least 2.
+        min_samples: neighbours that make a core point, at least 1; at most n - 1 are used.
+
+    Returns:
+        The clustering, rows in the order of `coordinates`.
+
+    Raises:
+        ComputeFailed: the engine failed or ran out of memory.
+    """
+    count = len(coordinates)
+    if count < min_cluster_size:
+        note = f"There are no clusters: {count} points are fewer than min_cluster_size ({min_cluster_size})."
+        return Clustering(np.full(count, NOISE, dtype=np.int32), np.zeros(count, dtype=np.float32), (note,))
+    if (coordinates == coordinates[0]).all():
+        note = f"All {count} points lie in one place and are one cluster."
+        return Clustering(np.zeros(count, dtype=np.int32), np.ones(count, dtype=np.float32), (note,))
+    notes = []
+    if min_samples >= count:
+        notes.append(f"min_samples was lowered from {min_samples} to {count - 1}: there are only {count} points.")
+    labels, strengths = find_clusters(coordinates, min_cluster_size, min(min_samples, count - 1))
+    return Clustering(_largest_first(labels), np.clip(strengths, 0.0, 1.0).astype(np.float32), tuple(notes))
+
+
+def _largest_first(labels: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+    """Renumber clusters by descending size, equals by their first row."""
+    names, first_rows, sizes = np.unique(labels[labels != NOISE], return_index=True, return_counts=True)
+    if len(names) == 0:
+        return labels
+    ranks = np.full(int(names.max()) + 2, NOISE, dtype=np.int32)  # the last place is that of label -1
+    ranks[names[np.lexsort((first_rows, -sizes))]] = np.arange(len(names), dtype=np.int32)
+    return ranks[labels]

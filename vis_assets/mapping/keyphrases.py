@@ -1,0 +1,238 @@
+"""Words and pairs of words that set one cluster's texts apart from the others', without any language model."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+_CHARACTERS_PER_TEXT = 2_000
+_CHARACTERS_IN_ALL = 100_000_000  # bounds time and memory: about 17 million words
+_FEWEST_CHARACTERS_PER_TEXT = 100
+_RARE_IN_MANY = 100  # in more texts than this, a phrase that occurs in one text only is dropped
+_COMMON_SHARE = 0.2  # a word in more of the texts than this, in most clusters, says nothing of any of them
+_COMMON_PENALTY = 1e-3  # so that common words come last, not never
+_PAIR_SHARE = 0.4  # a pair stands for its words if it makes at least this share of the most frequent of them
+_CANDIDATES_PER_PHRASE = 10
+
+_UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\u0e00-\u0e7f"  # kana, Han, Thai: no spaces between words
+_TOKEN = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}](?:[^\W{_UNSPACED}]*[^\W_{_UNSPACED}])?|[^\w\s'\u2019-]+|\n\s*\n")
+_IS_UNSPACED = re.compile(rf"[{_UNSPACED}]")
+
+_FUNCTION_WORDS = """
+a about above after again all also am an and any are aren as at be because been before being below between both
+but by can cannot could couldn did didn do does doesn doing don down during each either else etc ever every few
+for from further get given gets had hadn has hasn have haven having he her here hers herself him himself his how
+however if in into is isn it its itself just let ll may me might more most must mustn my myself neither no nor not
+of off on once one only or other otherwise our ours ourselves out over own per rather re same shall shan she should
+shouldn so some such than that the their theirs them themselves then there therefore these they this those though
+through thus to too under until up upon us use used uses using ve very via was wasn we were weren what when where
+whether which while who whom whose why will with within without won would wouldn yet you your yours yourself
+yourselves http https www com org html
+"""
+_STOP_WORDS = frozenset(_FUNCTION_WORDS.split())
+
+
+@dataclass(frozen=True)
+class _Words:
+    """All words of all texts in reading order; -1 between texts, sentences and where a stop word was.
+
+    Attributes:
+        ids: (t,) int32 places in `vocabulary`, or -1.
+        text_rows: (t,) int32, the text that each word is in.
+        vocabulary: the distinct words, in order of first appearance.
+    """
+
+    ids: npt.NDArray[np.int32]
+    text_rows: npt.NDArray[np.int32]
+    vocabulary: list[str]
+
+
+@dataclass(frozen=True)
+class _Phrases:
+    """Occurrences of phrases: words first, then pairs.
+
+    Attributes:
+        occurrences: (m, 2) int64, rows (text, phrase).
+        members: (p, 2) int32 words of each phrase, the second -1 for a single word.
+    """
+
+    occurrences: npt.NDArray[np.int64]
+    members: npt.NDArray[np.int32]
+
+
+def extract_keyphrases(
+    texts: Sequence[str], labels: npt.NDArray[np.int32], *, per_cluster: int = 10
+) -> list[tuple[str, ...]]:
+    """Find what each cluster's texts talk about more than the others' (class-based TF-IDF; Grootendorst 2022).
+
+    The weight of a phrase in a cluster is its share of the cluster's phrases times log(1 + A / f), where f is how often
+    the phrase occurs anywhere (noise included) and A the mean number of phrases of a cluster. Phrases are single words
+    and pairs of neighbouring words, in lower case, without English function words and bare numbers; words that are
+    common in most clusters come last, whatever the language. Of a pair and its words, only one is kept. Texts of
+    scripts without spaces are cut into characters, and pairs of these are the phrases.
+
+    Only the first 2,000 characters of a text are read, fewer above 50,000 texts.
+
+    Args:
+        texts: n texts, empty ones allowed.
+        labels: (n,) int32, -1 for noise.
+        per_cluster: most phrases of a cluster.
+
+    Returns:
+        Phrases, the best first; index = label; an empty tuple for a cluster without words. Same input, same answer.
+    """
+    cluster_count = int(labels.max(initial=-1)) + 1
+    words = _read_words(texts)
+    phrases = _find_phrases(words, len(texts))
+    if cluster_count == 0 or len(phrases.occurrences) == 0:
+        return [()] * cluster_count
+    counts = _count_by_class(phrases.occurrences, labels, cluster_count, len(phrases.members))
+    weights = _weigh(counts)
+    weights.data *= _worth(phrases, labels, cluster_count)[weights.indices]
+    weights.eliminate_zeros()
+    return [
+        _best_phrases(weights[[label]], counts[[label]], phrases.members, words.vocabulary, per_cluster)
+        for label in range(cluster_count)
+    ]
+
+
+def _read_words(texts: Sequence[str]) -> _Words:
+    limit = max(_FEWEST_CHARACTERS_PER_TEXT, min(_CHARACTERS_PER_TEXT, _CHARACTERS_IN_ALL // max(len(texts), 1)))
+    places: dict[str, int] = {}
+    ids: list[npt.NDArray[np.int32]] = []
+    for text in texts:
+        tokens = _TOKEN.findall(text[:limit].lower())
+        row = [places.setdefault(token, len(places)) for token in tokens]
+        ids.append(np.array([*row, -1], dtype=np.int32))
+    lengths = np.array([len(row) for row in ids], dtype=np.int64)
+    all_ids = np.concatenate(ids) if ids else np.empty(0, dtype=np.int32)
+    vocabulary = list(places)
+    silent = np.array([*(_is_silent(token) for token in vocabulary), True])  # the last place is that of id -1
+    all_ids[silent[all_ids]] = -1
+    return _Words(all_ids, np.repeat(np.arange(len(ids), dtype=np.int32), lengths), vocabulary)
+
+
+def _is_silent(token: str) -> bool:
+    """Whether a token says nothing of its text: punctuation, bare numbers, function words, single Latin letters."""
+    if not token[0].isalnum() and not _IS_UNSPACED.match(token):
+        return True
+    return token in _STOP_WORDS or token.isdecimal() or (len(token) == 1 and not _IS_UNSPACED.match(token))
+
+
+def _find_phrases(words: _Words, text_count: int) -> _Phrases:
+    """Single words and neighbours, without those too rare to say anything of a cluster."""
+    fewest_texts = 2 if text_count > _RARE_IN_MANY else 1
+    size = len(words.vocabulary)
+    spoken = words.ids >= 0
+    singles = np.stack([words.text_rows[spoken], words.ids[spoken]], axis=1).astype(np.int64)
+    frequent = _texts_with(singles, size) >= fewest_texts
+    both = spoken[:-1] & spoken[1:]
+    left, right, rows = words.ids[:-1][both], words.ids[1:][both], words.text_rows[:-1][both]
+    kept = frequent[left] & frequent[right] & (left != right)
+    codes, pair_ids = np.unique(left[kept].astype(np.int64) * size + right[kept], return_inverse=True)
+    pairs = np.stack([rows[kept].astype(np.int64), pair_ids], axis=1)
+    frequent_pairs = _texts_with(pairs, len(codes)) >= fewest_texts
+    unspaced = np.array([bool(_IS_UNSPACED.match(word)) for word in words.vocabulary], dtype=bool)
+    singles = singles[(frequent & ~unspaced)[singles[:, 1]]]
+    pairs = pairs[frequent_pairs[pairs[:, 1]]] + np.array([0, size])
+    first = np.concatenate([np.arange(size), codes // max(size, 1)])
+    second = np.concatenate([np.full(size, -1), codes % max(size, 1)])
+    return _Phrases(np.concatenate([singles, pairs]), np.stack([first, second], axis=1).astype(np.int32))
+
+
+def _texts_with(occurrences: npt.NDArray[np.int64], size: int) -> npt.NDArray[np.int64]:
+    """(size,) number of texts in which each word or phrase occurs, from its occurrences (text, phrase)."""
+    once = np.unique(occurrences[:, 0] * max(size, 1) + occurrences[:, 1])
+    return np.bincount(once % max(size, 1), minlength=size).astype(np.int64)
+
+
+def _count_by_class(
+    occurrences: npt.NDArray[np.int64], labels: npt.NDArray[np.int32], cluster_count: int, phrase_count: int
+) -> "csr_array":
+    """(cluster_count + 1, phrase_count) occurrences by cluster; the last row is noise."""
+    from scipy.sparse import coo_array
+
+    classes = np.where(labels < 0, cluster_count, labels)[occurrences[:, 0]]
+    entries = (np.ones(len(occurrences)), (classes, occurrences[:, 1]))
+    counts = coo_array(entries, shape=(cluster_count + 1, phrase_count)).tocsr()
+    counts.sum_duplicates()
+    return counts
+
+
+def _weigh(counts: "csr_array") -> "csr_array":
+    totals = np.asarray(counts.sum(axis=1)).ravel()
+    frequency = np.asarray(counts.sum(axis=0)).ravel()
+    mean_total = totals[totals > 0].mean()
+    weights = counts.copy()
+    rows = np.repeat(np.arange(counts.shape[0]), np.diff(counts.indptr))
+    weights.data *= np.log1p(mean_total / frequency[counts.indices]) / totals[rows]
+    return weights
+
+
+def _worth(phrases: _Phrases, labels: npt.NDArray[np.int32], cluster_count: int) -> npt.NDArray[np.float64]:
+    """(p,) factors: near 0 for words in a good part of the texts of most clusters, 0 for pairs with one, else 1."""
+    count = len(phrases.members)
+    worth = np.ones(count)
+    if cluster_count == 1:  # nothing to compare with
+        return worth
+    texts = np.unique(phrases.occurrences[:, 0] * count + phrases.occurrences[:, 1])
+    once = np.stack([texts // count, texts % count], axis=1)
+    by_class = _count_by_class(once, labels, cluster_count, count)[:cluster_count].tocoo()
+    sizes = np.bincount(labels[labels >= 0], minlength=cluster_count)
+    spread = by_class.data > _COMMON_SHARE * sizes[by_class.row]
+    common = np.bincount(by_class.col[spread], minlength=count) > cluster_count / 2
+    is_pair = phrases.members[:, 1] >= 0
+    worth[common & ~is_pair] = _COMMON_PENALTY
+    worth[is_pair] = ~common[phrases.members[is_pair]].any(axis=1)
+    return worth
+
+
+def _best_phrases(
+    weights: "csr_array",
+    counts: "csr_array",
+    members: npt.NDArray[np.int32],
+    vocabulary: list[str],
+    per_cluster: int,
+) -> tuple[str, ...]:
+    """The heaviest phrases of one cluster ((1, p) weights and counts), without those that repeat a better one."""
+    order = np.lexsort((weights.indices, -weights.data))[: per_cluster * _CANDIDATES_PER_PHRASE]
+    chosen: list[_Candidate] = []
+    for phrase in weights.indices[order]:
+        words = tuple(vocabulary[word] for word in members[phrase] if word >= 0)
+        count = counts.data[np.searchsorted(counts.indices, phrase)]
+        _add_unless_redundant(chosen, _Candidate(words, float(count)))
+    return tuple(candidate.phrase for candidate in chosen[:per_cluster])
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    words: tuple[str, ...]
+    count: float
+
+    @property
+    def phrase(self) -> str:
+        return ("" if _IS_UNSPACED.match(self.words[0]) else " ").join(self.words)
+
+    @property
+    def stems(self) -> frozenset[str]:
+        """The words without a plural s, so that "layout" and "layouts" are one."""
+        return frozenset(word.removesuffix("s") for word in self.words)
+
+
+def _add_unless_redundant(chosen: list[_Candidate], candidate: _Candidate) -> None:
+    """Append to `chosen`; a pair takes the place of its words if they occur in it often enough, else is left out."""
+    overlapping = [place for place, other in enumerate(chosen) if other.stems <= candidate.stems]
+    if any(candidate.stems <= other.stems for other in chosen):
+        return
+    if not overlapping:
+        chosen.append(candidate)
+    elif candidate.count - 1 >= _PAIR_SHARE * (max(chosen[place].count for place in overlapping) - 1):  # one is chance
+        chosen[overlapping[0]] = candidate
+        for place in reversed(overlapping[1:]):
+            del chosen[place]

@@ -1,0 +1,88 @@
+"""The development stack: everything on this machine, with the Dagster UI, until Ctrl-C."""
+
+import contextlib
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from vis_assets.operations.demo import COLLECTION
+from vis_assets.operations.demo_corpus import demo_corpus
+from vis_assets.operations.embedded_qdrant import EmbeddedQdrant
+from vis_assets.operations.maps_server import serving_maps
+from vis_assets.operations.processes import free_port
+from vis_assets.operations.stack import DAGSTER_PORT, Stack, running_stack
+from vis_assets.resources.object_store import open_store
+from vis_assets.settings import Settings
+
+QDRANT_PORT = 6334
+
+
+@dataclass(frozen=True)
+class DevStack:
+    """A running development stack.
+
+    Attributes:
+        stack: NATS, store and Dagster.
+        maps_url: where maps are served.
+        qdrant_url: a Qdrant with the demo collection.
+    """
+
+    stack: Stack
+    maps_url: str
+    qdrant_url: str
+
+    def addresses(self) -> dict[str, str]:
+        """Say where everything is."""
+        return {
+            "dagster": str(self.stack.dagster_url),
+            "nats": self.stack.nats_url,
+            "maps": f"{self.maps_url}/maps/",
+            "qdrant": self.qdrant_url,
+            "collection": COLLECTION,
+            "home": str(self.stack.home),
+        }
+
+    def wait(self) -> None:
+        """Return never; raise ProcessFailed where a process ends."""
+        while True:
+            self.stack.require_running()
+            time.sleep(1)
+
+
+@contextlib.contextmanager
+def running_dev_stack(settings: Settings, points: int) -> Iterator[DevStack]:
+    """Run the development stack until the block ends.
+
+    A NATS or a bucket that the environment names is used; else there are embedded ones.
+
+    Args:
+        settings: of this installation.
+        points: size of the demo collection.
+
+    Raises:
+        ProcessFailed: a process did not start.
+    """
+    corpus = demo_corpus(points, settings.home.absolute() / "demo")
+    http_port = free_port(settings.health_check_port)
+    overrides = {"HEALTH_CHECK_PORT": str(http_port)}
+    if settings.allowed_hosts is None:
+        overrides["VIS_ASSETS_ALLOWED_HOSTS"] = "127.0.0.1,localhost"
+    embedded_nats, embedded_store = "NATS_URL" not in os.environ, settings.s3_bucket_name is None
+    with contextlib.ExitStack() as open_until_exit:
+        qdrant = open_until_exit.enter_context(EmbeddedQdrant(free_port(QDRANT_PORT)))
+        qdrant.load_corpus(COLLECTION, corpus.vectors, corpus.table)
+        stack = open_until_exit.enter_context(
+            running_stack(
+                settings,
+                overrides,
+                embedded_nats=embedded_nats,
+                embedded_store=embedded_store,
+                with_ui=True,
+                dagster_port=DAGSTER_PORT,
+            )
+        )
+        own = {str(option.alias): name for name, option in Settings.model_fields.items()}
+        seen = Settings(**{key: value for key, value in stack.environment.items() if key in own})
+        maps_url = open_until_exit.enter_context(serving_maps(open_store(seen), http_port))
+        yield DevStack(stack, maps_url, qdrant.url)

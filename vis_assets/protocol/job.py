@@ -1,0 +1,253 @@
+"""The job message: `VisualizationTransformJob`, its parts, and how its text becomes one.
+
+Two dialects are read (see `Dialect`); whatever the dialect, the rest of the package sees this model only.
+"""
+
+import json
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+
+from vis_assets.errors import InvalidJob, InvalidMessage
+from vis_assets.protocol.visualization_config import VisualizationConfig, allowed_values
+
+MAX_MESSAGE_BYTES = 1_000_000
+"""Longer messages are refused before they are parsed."""
+MAX_NESTING = 32
+"""Deeper JSON is refused."""
+SECRET_FIELDS = ("vector_database_config.api_key", "llm_config.api_key", "llm_config.config")
+"""Fields whose values may never be stored in the clear or quoted in a message."""
+
+Identifier = Annotated[int, Field(ge=0, le=2**63 - 1)]
+JobId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+Owner = Annotated[str, Field(pattern=r"^[A-Za-z0-9@_+-][A-Za-z0-9@._+-]{0,127}$")]
+CollectionName = Annotated[str, Field(pattern=r"^[^/\\\x00-\x1f\x7f]{1,255}$")]
+FieldName = Annotated[str, Field(min_length=1, max_length=255)]
+
+
+class Dialect(StrEnum):
+    """The form in which a job came and in which it is answered."""
+
+    WORKER = "worker"
+    """The stand-alone worker's: `owner`, `vector_database_config`, status `completed`."""
+    SEMANTIC_EXPLORER = "semantic_explorer"
+    """The Semantic Explorer platform's: `owner_id`, `qdrant_config`, status `success`."""
+
+
+class VectorDatabaseConfig(BaseModel):
+    """Where the points are."""
+
+    model_config = ConfigDict(strict=True, frozen=True)
+
+    database_type: Annotated[str, Field(pattern=r"^[a-z0-9_]{1,32}$")] = "qdrant"
+    connection_url: Annotated[str, Field(min_length=1, max_length=2048)]
+    api_key: SecretStr | None = None
+
+    @field_validator("connection_url")
+    @classmethod
+    def _holds_no_credentials(cls, value: str) -> str:
+        """A URL is logged and stored in the clear, so it may not carry a secret."""
+        try:
+            parts = urlsplit(value)
+            port_is_valid = parts.port is None or parts.port > 0
+        except ValueError:
+            port_is_valid = False
+        if not port_is_valid or not re.fullmatch(r"[a-z]+", parts.scheme):
+            raise ValueError("is no URL such as http://qdrant:6334")
+        if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
+            raise ValueError("must not hold a user, password, query or fragment; put the key into api_key")
+        return value
+
+
+class LlmConfig(BaseModel):
+    """Which language model names the clusters."""
+
+    model_config = ConfigDict(strict=True, frozen=True)
+
+    llm_id: int | None = None
+    provider: Annotated[str, Field(min_length=1, max_length=64)]
+    model: Annotated[str, Field(min_length=1, max_length=255)]
+    api_key: SecretStr | None = None
+    config: dict[str, Any] = Field(default_factory=dict, repr=False)
+
+    @field_validator("config", mode="before")
+    @classmethod
+    def _null_means_empty(cls, value: object) -> object:
+        return {} if value is None else value
+
+
+class VisualizationTransformJob(BaseModel):
+    """One map to be made.
+
+    Attributes:
+        job_id: 1-64 of `[A-Za-z0-9_-]`; the same id again is the same job.
+        visualization_transform_id: the partition; one map may be made many times.
+        visualization_id: names the page below the transform.
+        owner: 1-128 of `[A-Za-z0-9@._+-]`, no leading dot.
+        filter: Qdrant payload filter in its JSON form, or None for all points.
+        vector_name: which named vector; None takes the only one.
+        text_field: payload field that holds the document; None detects it.
+    """
+
+    model_config = ConfigDict(strict=True, frozen=True)
+
+    job_id: JobId
+    visualization_transform_id: Identifier
+    visualization_id: Identifier
+    owner: Owner
+    embedded_dataset_id: Identifier | None = None
+    qdrant_collection_name: CollectionName
+    visualization_config: VisualizationConfig = VisualizationConfig()
+    vector_database_config: VectorDatabaseConfig
+    llm_config: LlmConfig | None = None
+    filter: dict[str, Any] | None = None
+    vector_name: FieldName | None = None
+    text_field: FieldName | None = None
+
+    @field_validator("visualization_config", mode="before")
+    @classmethod
+    def _null_means_defaults(cls, value: object) -> object:
+        return {} if value is None else value
+
+    @property
+    def partition_key(self) -> str:
+        """Key of the Dagster partition that this job's map lives in."""
+        return str(self.visualization_transform_id)
+
+
+@dataclass(frozen=True)
+class JobEnvelope:
+    """What is known of the sender even where the job itself is invalid; unknown parts are None."""
+
+    dialect: Dialect = Dialect.WORKER
+    job_id: str | None = None
+    visualization_transform_id: int | None = None
+    visualization_id: int | None = None
+    owner: str | None = None
+    embedded_dataset_id: int | None = None
+
+
+@dataclass(frozen=True)
+class ParsedJob:
+    """A valid job, the dialect it came in, and what its sender should be told about it."""
+
+    job: VisualizationTransformJob
+    dialect: Dialect
+    warnings: tuple[str, ...] = ()
+
+
+def read_object(payload: bytes) -> dict[str, Any]:
+    """Decode a message.
+
+    Raises:
+        InvalidMessage: too long, no JSON, no object, or nested deeper than `MAX_NESTING`.
+    """
+    if len(payload) > MAX_MESSAGE_BYTES:
+        raise InvalidMessage(f"message has {len(payload)} bytes; at most {MAX_MESSAGE_BYTES} are accepted")
+    try:
+        data = json.loads(payload, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        reason = error.msg if isinstance(error, json.JSONDecodeError) else "it cannot be decoded"
+        raise InvalidMessage(f"message is not valid JSON: {reason}; send one UTF-8 JSON object") from None
+    if not isinstance(data, dict):
+        raise InvalidMessage(f"message is a JSON {type(data).__name__}; send one JSON object")
+    if _depth(data) > MAX_NESTING:
+        raise InvalidMessage(f"message is nested deeper than {MAX_NESTING} levels; flatten it")
+    return data
+
+
+def envelope(data: dict[str, Any]) -> JobEnvelope:
+    """Read the ids that a result must carry, each only where it is well-formed."""
+    data, dialect = _to_worker_dialect(data)
+
+    def integer(key: str) -> int | None:
+        value = data.get(key)
+        return value if type(value) is int and 0 <= value < 2**63 else None
+
+    def text(key: str, pattern: str) -> str | None:
+        value = data.get(key)
+        return value if isinstance(value, str) and re.fullmatch(pattern, value) else None
+
+    return JobEnvelope(
+        dialect=dialect,
+        job_id=text("job_id", r"[A-Za-z0-9_-]{1,64}"),
+        visualization_transform_id=integer("visualization_transform_id"),
+        visualization_id=integer("visualization_id"),
+        owner=text("owner", r"[A-Za-z0-9@_+-][A-Za-z0-9@._+-]{0,127}"),
+        embedded_dataset_id=integer("embedded_dataset_id"),
+    )
+
+
+def parse_job(data: dict[str, Any]) -> ParsedJob:
+    """Validate a decoded message of either dialect.
+
+    Raises:
+        InvalidJob: names each offending field, its value (secrets hidden) and what is allowed.
+    """
+    data, dialect = _to_worker_dialect(data)
+    try:
+        job = VisualizationTransformJob.model_validate(data)
+    except ValidationError as error:
+        raise InvalidJob("; ".join(_describe(problem) for problem in error.errors()[:10])) from None
+    return ParsedJob(job, dialect, tuple(_warnings(data, job)))
+
+
+def _to_worker_dialect(data: dict[str, Any]) -> tuple[dict[str, Any], Dialect]:
+    """Rename the Semantic Explorer keys; `job_id` and the ids are the same in both dialects."""
+    if "owner_id" not in data and "qdrant_config" not in data:
+        return data, Dialect.WORKER
+    renamed = dict(data)
+    if "owner_id" in renamed:
+        renamed["owner"] = renamed.pop("owner_id")
+    if "qdrant_config" in renamed:
+        config = renamed.pop("qdrant_config")
+        if isinstance(config, dict):
+            config = {"database_type": "qdrant", "connection_url": config.get("url"), "api_key": config.get("api_key")}
+        renamed["vector_database_config"] = config
+    return renamed, Dialect.SEMANTIC_EXPLORER
+
+
+def _warnings(data: dict[str, Any], job: VisualizationTransformJob) -> list[str]:
+    config = data.get("visualization_config") or {}
+    unknown = sorted(set(config) - set(VisualizationConfig.model_fields))
+    warnings = []
+    if unknown:
+        shown = ", ".join(key[:64] for key in unknown[:50])
+        warnings.append(f"visualization_config: unknown keys are ignored: {shown}")
+    if job.llm_config is not None:
+        warnings.append("llm_config is not used yet: clusters are named by number and keyphrases")
+    return warnings
+
+
+def _describe(problem: Any) -> str:
+    path = ".".join(str(part) for part in problem["loc"])
+    message = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    message = message[:1].lower() + message[1:]
+    if problem["type"] == "missing":
+        return f"{path}: is missing"
+    if path.startswith(SECRET_FIELDS) or path.endswith("connection_url") or isinstance(problem["input"], dict | list):
+        return f"{path}: {message}"
+    allowed = allowed_values(path.removeprefix("visualization_config."))
+    hint = f" (allowed: {allowed})" if allowed else ""
+    return f"{path}: {json.dumps(problem['input'], ensure_ascii=True, default=str)[:120]} {message}{hint}"
+
+
+def _refuse_constant(name: str) -> Literal[0]:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _depth(value: object) -> int:
+    """Nesting depth, counted without recursion, so that no input can exhaust the stack."""
+    depth, level = 0, [value]
+    while level and depth <= MAX_NESTING:
+        level = [
+            child
+            for node in level
+            for child in (node.values() if isinstance(node, dict) else node if isinstance(node, list) else ())
+        ]
+        depth += 1
+    return depth

@@ -1,0 +1,228 @@
+"""Where objects are kept: an S3 bucket, or a folder. Keys are `/`-separated; an object is never seen half-written."""
+
+import contextlib
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from vis_assets.errors import ObjectMissing, PermanentError, StoreUnavailable
+from vis_assets.settings import Settings
+
+_KEY_PART = re.compile(r"[A-Za-z0-9@_+=-][A-Za-z0-9@._+=-]*")
+
+
+class ObjectStore(Protocol):
+    """Objects by key. Every method raises StoreUnavailable where the store does not answer."""
+
+    def write(
+        self, key: str, source: bytes | Path, content_type: str, metadata: Mapping[str, str] | None = None
+    ) -> None:
+        """Create or replace an object; readers see the old one or the whole new one."""
+
+    def read(self, key: str) -> bytes:
+        """Return an object's bytes; raises ObjectMissing."""
+
+    def download(self, key: str, target: Path) -> None:
+        """Copy an object into a file; raises ObjectMissing."""
+
+    def exists(self, key: str) -> bool:
+        """Whether there is an object under that key."""
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        """Keys that begin with the prefix, in no order."""
+
+    def delete(self, key: str) -> None:
+        """Remove an object; no error where there is none."""
+
+    def describe(self) -> str:
+        """Say where this is, without secrets."""
+
+
+def check_key(key: str) -> str:
+    """Return the key if every part of it is plain, so that it can never leave its prefix.
+
+    Raises:
+        PermanentError: an empty part, a leading dot, or a character outside `[A-Za-z0-9@._+=-]`.
+    """
+    if not all(_KEY_PART.fullmatch(part) for part in key.split("/")):
+        raise PermanentError(
+            f"object key {key[:200]!r} is not allowed: parts must be of [A-Za-z0-9@._+=-], no leading dot"
+        )
+    return key
+
+
+class FolderStore:
+    """Objects as files below a folder. Content types and metadata are not kept: a file's name says what it is."""
+
+    def __init__(self, root: Path) -> None:
+        """Objects go below `root`, which is created when needed."""
+        self.root = root.absolute()
+
+    def path(self, key: str) -> Path:
+        """File of an object."""
+        return self.root / check_key(key)
+
+    def write(
+        self, key: str, source: bytes | Path, content_type: str, metadata: Mapping[str, str] | None = None
+    ) -> None:
+        """See ObjectStore: the file is written aside, flushed to disk and then renamed."""
+        target = self.path(key)
+        with self._translated("write", key):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            handle, aside = tempfile.mkstemp(dir=target.parent, prefix=".writing-")
+            try:
+                with os.fdopen(handle, "wb") as sink:
+                    if isinstance(source, bytes):
+                        sink.write(source)
+                    else:
+                        with source.open("rb") as origin:
+                            shutil.copyfileobj(origin, sink, 1 << 20)
+                    sink.flush()
+                    os.fsync(sink.fileno())
+                Path(aside).chmod(0o644)
+                Path(aside).replace(target)
+            except BaseException:
+                Path(aside).unlink(missing_ok=True)
+                raise
+
+    def read(self, key: str) -> bytes:
+        """See ObjectStore."""
+        with self._translated("read", key):
+            return self.path(key).read_bytes()
+
+    def download(self, key: str, target: Path) -> None:
+        """See ObjectStore."""
+        with self._translated("read", key):
+            shutil.copyfile(self.path(key), target)
+
+    def exists(self, key: str) -> bool:
+        """See ObjectStore."""
+        return self.path(key).is_file()
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        """See ObjectStore."""
+        base = self.root / prefix.rpartition("/")[0]
+        for path in base.rglob("*"):
+            key = path.relative_to(self.root).as_posix()
+            if key.startswith(prefix) and path.is_file() and not path.name.startswith("."):
+                yield key
+
+    def delete(self, key: str) -> None:
+        """See ObjectStore; folders left empty go too."""
+        path = self.path(key)
+        with self._translated("delete", key):
+            path.unlink(missing_ok=True)
+            for folder in path.parents:
+                if folder == self.root or not folder.is_dir() or any(folder.iterdir()):
+                    break
+                folder.rmdir()
+
+    def describe(self) -> str:
+        """See ObjectStore."""
+        return f"folder {self.root}"
+
+    @contextlib.contextmanager
+    def _translated(self, action: str, key: str) -> Iterator[None]:
+        try:
+            yield
+        except (FileNotFoundError, NotADirectoryError):
+            raise ObjectMissing(f"no object {key} in {self.describe()}") from None
+        except OSError as error:
+            raise StoreUnavailable(
+                f"cannot {action} {key} in {self.describe()}: {error.strerror}; check the disk and its permissions"
+            ) from None
+
+
+class S3Store:
+    """Objects in an S3 bucket."""
+
+    def __init__(self, client: Any, bucket: str) -> None:
+        """Use a boto3 S3 client (dagster-aws' S3Resource makes one) and an existing bucket."""
+        self.client = client
+        self.bucket = bucket
+
+    def write(
+        self, key: str, source: bytes | Path, content_type: str, metadata: Mapping[str, str] | None = None
+    ) -> None:
+        """See ObjectStore: one PUT or one multipart upload, both of which S3 shows only when complete."""
+        extra = {"ContentType": content_type, "Metadata": dict(metadata or {})}
+        with self._translated("write", key):
+            if isinstance(source, bytes):
+                self.client.put_object(Bucket=self.bucket, Key=check_key(key), Body=source, **extra)
+            else:
+                self.client.upload_file(str(source), self.bucket, check_key(key), ExtraArgs=extra)
+
+    def read(self, key: str) -> bytes:
+        """See ObjectStore."""
+        with self._translated("read", key):
+            body: bytes = self.client.get_object(Bucket=self.bucket, Key=check_key(key))["Body"].read()
+            return body
+
+    def download(self, key: str, target: Path) -> None:
+        """See ObjectStore."""
+        with self._translated("read", key):
+            self.client.download_file(self.bucket, check_key(key), str(target))
+
+    def exists(self, key: str) -> bool:
+        """See ObjectStore."""
+        try:
+            with self._translated("look up", key):
+                self.client.head_object(Bucket=self.bucket, Key=check_key(key))
+        except ObjectMissing:
+            return False
+        return True
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        """See ObjectStore."""
+        with self._translated("list", prefix):
+            for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix):
+                for entry in page.get("Contents", ()):
+                    yield entry["Key"]
+
+    def delete(self, key: str) -> None:
+        """See ObjectStore."""
+        with contextlib.suppress(ObjectMissing), self._translated("delete", key):
+            self.client.delete_object(Bucket=self.bucket, Key=check_key(key))
+
+    def describe(self) -> str:
+        """See ObjectStore."""
+        return f"bucket {self.bucket} at {self.client.meta.endpoint_url}"
+
+    @contextlib.contextmanager
+    def _translated(self, action: str, key: str) -> Iterator[None]:
+        from boto3.exceptions import S3UploadFailedError
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            yield
+        except ClientError as error:
+            code = str(error.response.get("Error", {}).get("Code", ""))
+            if code in {"NoSuchKey", "404", "NotFound"}:
+                raise ObjectMissing(f"no object {key} in {self.describe()}") from None
+            raise StoreUnavailable(
+                f"cannot {action} {key} in {self.describe()}: {code}; check the bucket, the AWS_* variables and the policy"
+            ) from None
+        except (BotoCoreError, S3UploadFailedError) as error:
+            raise StoreUnavailable(
+                f"cannot {action} {key} in {self.describe()}: {type(error).__name__}; is AWS_ENDPOINT_URL right and reachable?"
+            ) from None
+
+
+def open_store(settings: Settings) -> ObjectStore:
+    """Return the store of this installation: its bucket, or its folder where no bucket is set."""
+    if settings.s3_bucket_name is None:
+        return FolderStore(settings.store_folder)
+    from dagster_aws.s3 import S3Resource
+
+    access, secret = settings.aws_access_key_id, settings.aws_secret_access_key
+    client = S3Resource(
+        region_name=settings.aws_region,
+        endpoint_url=settings.aws_endpoint_url,
+        aws_access_key_id=access.get_secret_value() if access else None,
+        aws_secret_access_key=secret.get_secret_value() if secret else None,
+    ).get_client()
+    return S3Store(client, settings.s3_bucket_name)

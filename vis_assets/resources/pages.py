@@ -1,0 +1,67 @@
+"""The public objects of a map: its page at `visualizations/{owner}/{visualization_transform_id}/{visualization_id}.html`."""
+
+from dataclasses import dataclass, field
+
+from dagster import InputContext, IOManager, OutputContext
+
+from vis_assets.protocol.job import VisualizationTransformJob
+from vis_assets.resources.object_store import ObjectStore, check_key
+from vis_assets.resources.run_spec import RunSpecs
+
+HTML = "text/html; charset=utf-8"
+ROOT = "visualizations"
+
+
+@dataclass(frozen=True)
+class MapPage:
+    """A page and where it belongs.
+
+    Attributes:
+        key: object key of the page.
+        html: the page.
+        data_files: name -> bytes of the files that lie beside the page.
+        metadata: what is stored with the page, plain ASCII.
+    """
+
+    key: str
+    html: bytes = field(repr=False)
+    data_files: dict[str, bytes] = field(default_factory=dict, repr=False)
+    metadata: dict[str, str] = field(default_factory=dict)
+
+
+def folder_of(owner: str, partition_key: str) -> str:
+    """Key prefix of all pages of a transform, without the last slash."""
+    return check_key(f"{ROOT}/{owner}/{partition_key}")
+
+
+def page_key(job: VisualizationTransformJob) -> str:
+    """Object key of a job's page."""
+    return f"{folder_of(job.owner, job.partition_key)}/{job.visualization_id}.html"
+
+
+class PageIOManager(IOManager):
+    """Stores `html_map` where the application that asked for it looks for it."""
+
+    def __init__(self, store: ObjectStore, run_specs: RunSpecs) -> None:
+        """Write to `store`; find the key for readers with `run_specs`."""
+        self._store = store
+        self._run_specs = run_specs
+
+    def handle_output(self, context: OutputContext, obj: MapPage) -> None:
+        """Write the data files, then the page, so that a page never points to what is not there yet."""
+        folder = obj.key.rpartition("/")[0]
+        for name, body in obj.data_files.items():
+            self._store.write(f"{folder}/{name}", body, "application/octet-stream")
+        self._store.write(obj.key, obj.html, HTML, obj.metadata)
+        context.add_output_metadata({"stored_at": obj.key})
+
+    def load_input(self, context: InputContext) -> MapPage:
+        """Return the page of the partition as it is now; files beside it stay in the store.
+
+        Raises:
+            ObjectMissing: there is none.
+        """
+        step = context.step_context
+        spec = self._run_specs.pinned(step.instance, step.dagster_run, context.asset_partition_key)
+        key = page_key(spec.job)
+        return MapPage(key, self._store.read(key))

@@ -1,0 +1,46 @@
+"""What lives exactly as long as a run: a folder for its files, and its connection for progress."""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from dagster import InitResourceContext, IOManagerDefinition, ResourceDefinition
+
+from vis_assets.resources.artifacts import ArtifactIOManager
+from vis_assets.resources.object_store import ObjectStore
+from vis_assets.resources.progress import NatsProgress, Progress
+from vis_assets.settings import Settings
+
+SCRATCH_PREFIX = "vis-assets-run-"
+
+
+def scratch_resource() -> ResourceDefinition:
+    """A folder for memory-mapped arrays and files on their way to the store, removed when the run ends."""
+
+    def open_folder(_context: InitResourceContext) -> Iterator[Path]:
+        with tempfile.TemporaryDirectory(prefix=SCRATCH_PREFIX, ignore_cleanup_errors=True) as folder:
+            yield Path(folder)
+
+    return ResourceDefinition(open_folder, description="Folder for the files of one run.")
+
+
+def progress_resource(settings: Settings) -> ResourceDefinition:
+    """Progress over NATS, flushed and disconnected when the run ends."""
+
+    def open_progress(_context: InitResourceContext) -> Iterator[Progress]:
+        progress = NatsProgress(settings.nats_url.get_secret_value(), settings.result_subject)
+        try:
+            yield progress
+        finally:
+            progress.close()
+
+    return ResourceDefinition(open_progress, description="Publishes how far a job is.")
+
+
+def artifact_io_manager(store: ObjectStore) -> IOManagerDefinition:
+    """The IO manager of arrays and tables, with the run's folder and the values of the run."""
+
+    def make(context: InitResourceContext) -> ArtifactIOManager:
+        return ArtifactIOManager(store, context.resources.scratch)
+
+    return IOManagerDefinition(make, required_resource_keys={"scratch"}, description="Values of assets in the store.")

@@ -1,0 +1,68 @@
+"""Sealing the secrets of a job, so that what is stored of it can be read by anyone and used by nobody else."""
+
+import os
+from pathlib import Path
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+
+from vis_assets.errors import InvalidSetting, SecretUnreadable
+from vis_assets.settings import Settings
+
+KEY_FILE = "secret.key"
+
+
+class Sealer:
+    """Seals with the first key; opens with any."""
+
+    def __init__(self, keys: list[str]) -> None:
+        """Take Fernet keys, newest first.
+
+        Raises:
+            InvalidSetting: a key is no Fernet key.
+        """
+        try:
+            self._fernet = MultiFernet([Fernet(key) for key in keys])
+        except ValueError:
+            raise InvalidSetting(
+                "VIS_ASSETS_SECRET_KEY is no list of Fernet keys (32 url-safe base64 bytes each); make one with "
+                "python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'"
+            ) from None
+
+    def seal(self, secret: str) -> str:
+        """Encrypt and sign a secret."""
+        return self._fernet.encrypt(secret.encode()).decode()
+
+    def open(self, token: str) -> str:
+        """Decrypt what `seal` returned.
+
+        Raises:
+            SecretUnreadable: none of the keys made this token.
+        """
+        try:
+            return self._fernet.decrypt(token.encode()).decode()
+        except InvalidToken:
+            raise SecretUnreadable("it was sealed with a key that VIS_ASSETS_SECRET_KEY no longer holds") from None
+
+
+def open_sealer(settings: Settings) -> Sealer:
+    """Make the sealer of this installation; without `VIS_ASSETS_SECRET_KEY`, from a key file made on first use."""
+    if settings.secret_key is not None:
+        return Sealer([key.strip() for key in settings.secret_key.get_secret_value().split(",")])
+    return Sealer([_own_key(settings.home / KEY_FILE)])
+
+
+def _own_key(path: Path) -> str:
+    """Read the key file, or make it, readable by its owner only; two processes that race agree on one key."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    if not path.exists():
+        handle = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(handle, "w") as sink:
+            sink.write(Fernet.generate_key().decode())
+        try:
+            os.link(aside, path)
+        except FileExistsError:
+            pass
+        finally:
+            aside.unlink()
+    return path.read_text().strip()

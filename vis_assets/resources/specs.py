@@ -1,0 +1,138 @@
+"""The spec store: validated jobs, their secrets sealed, at `specs/{transform_id}/{job_id}.json` and `latest.json`."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import SecretStr
+
+from vis_assets.errors import InvalidJob, ObjectMissing, SecretUnreadable
+from vis_assets.protocol.job import Dialect, JobEnvelope, ParsedJob, VisualizationTransformJob
+from vis_assets.resources.object_store import ObjectStore
+from vis_assets.resources.sealing import Sealer
+
+LATEST = "latest"
+QDRANT_SECRET = "vector_database_config.api_key"
+LLM_SECRET = "llm_config.api_key"
+LLM_OPTIONS = "llm_config.config"
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A job as it is stored: readable by anyone, its secrets sealed.
+
+    Attributes:
+        job: the job without secrets.
+        dialect: how its sender speaks.
+        warnings: what its sender should be told.
+        sealed: field path -> sealed secret.
+    """
+
+    job: VisualizationTransformJob
+    dialect: Dialect
+    warnings: tuple[str, ...] = ()
+    sealed: dict[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def envelope(self) -> JobEnvelope:
+        """What results and progress say about the sender."""
+        job = self.job
+        return JobEnvelope(
+            self.dialect,
+            job.job_id,
+            job.visualization_transform_id,
+            job.visualization_id,
+            job.owner,
+            job.embedded_dataset_id,
+        )
+
+
+class SpecStore:
+    """Saves and loads specs."""
+
+    def __init__(self, store: ObjectStore, sealer: Sealer) -> None:
+        """Keep specs in `store`, secrets sealed by `sealer`."""
+        self._store = store
+        self._sealer = sealer
+
+    def save(self, parsed: ParsedJob) -> Spec:
+        """Store a job under its id, and as the latest of its transform."""
+        spec = self._seal(parsed)
+        body = json.dumps(
+            {
+                "job": json.loads(spec.job.model_dump_json(exclude_none=True)),
+                "dialect": spec.dialect.value,
+                "warnings": list(spec.warnings),
+                "sealed": spec.sealed,
+            },
+            indent=1,
+        ).encode()
+        for name in (parsed.job.job_id, LATEST):
+            self._store.write(_key(parsed.job.partition_key, name), body, "application/json")
+        return spec
+
+    def load(self, partition_key: str, job_id: str | None = None) -> Spec:
+        """Load one job's spec, or the latest of the transform.
+
+        Raises:
+            ObjectMissing: the transform never had a job, or not this one.
+        """
+        try:
+            data = json.loads(self._store.read(_key(partition_key, job_id or LATEST)))
+        except ObjectMissing:
+            wanted = f"job {job_id}" if job_id else "a job"
+            raise ObjectMissing(
+                f"visualization transform {partition_key} has no spec of {wanted}; send a job for it first (vis-assets submit)"
+            ) from None
+        job = VisualizationTransformJob.model_validate(data["job"])
+        return Spec(job, Dialect(data["dialect"]), tuple(data["warnings"]), data["sealed"])
+
+    def reveal(self, spec: Spec, path: str, substitute: SecretStr | None = None, variable: str = "") -> str | None:
+        """Open one secret of a spec.
+
+        Args:
+            spec: the job.
+            path: which secret, e.g. `QDRANT_SECRET`.
+            substitute: taken where the job has none, or where it cannot be opened.
+            variable: the environment variable that the substitute comes from, for the message.
+
+        Returns:
+            The secret, or None where the job has none and there is no substitute.
+
+        Raises:
+            SecretUnreadable: the key that sealed it is lost and there is no substitute.
+        """
+        token = spec.sealed.get(path)
+        try:
+            if token is not None:
+                return self._sealer.open(token)
+        except SecretUnreadable as error:
+            if substitute is None:
+                raise SecretUnreadable(
+                    f"{path} of job {spec.job.job_id} cannot be opened: {error}; restore that key, set {variable}, or send the job again"
+                ) from None
+        return substitute.get_secret_value() if substitute is not None else None
+
+    def _seal(self, parsed: ParsedJob) -> Spec:
+        job, sealed = parsed.job, {}
+        database, llm = job.vector_database_config, job.llm_config
+        secrets: dict[str, str] = {}
+        if database.api_key is not None:
+            secrets[QDRANT_SECRET] = database.api_key.get_secret_value()
+        if llm is not None and llm.api_key is not None:
+            secrets[LLM_SECRET] = llm.api_key.get_secret_value()
+        if llm is not None and llm.config:
+            secrets[LLM_OPTIONS] = json.dumps(llm.config)
+        sealed = {path: self._sealer.seal(secret) for path, secret in secrets.items() if secret}
+        bare: dict[str, Any] = {"vector_database_config": database.model_copy(update={"api_key": None})}
+        if llm is not None:
+            bare["llm_config"] = llm.model_copy(update={"api_key": None, "config": {}})
+        return Spec(job.model_copy(update=bare), parsed.dialect, parsed.warnings, sealed)
+
+
+def _key(partition_key: str, name: str) -> str:
+    if not partition_key.isdigit():
+        raise InvalidJob(
+            f"partition {partition_key[:80]!r} is no visualization_transform_id: it must be a whole number, as in a job message"
+        )
+    return f"specs/{partition_key}/{name}.json"

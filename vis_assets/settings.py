@@ -1,0 +1,194 @@
+"""Every setting of an installation: environment variables, their defaults, and what they mean.
+
+The settings table of the README and `vis-assets config` are generated from this model.
+"""
+
+import os
+import socket
+from pathlib import Path
+from typing import Annotated, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from vis_assets.errors import InvalidSetting
+
+
+class Settings(BaseSettings):
+    """Settings read from the environment; field order is the order of the README's table."""
+
+    model_config = SettingsConfigDict(extra="ignore", frozen=True)
+
+    nats_url: Annotated[
+        SecretStr, Field(alias="NATS_URL", description="NATS server, `nats://host:port`; may hold user and password")
+    ] = SecretStr("nats://localhost:4222")
+    s3_bucket_name: Annotated[
+        str | None, Field(alias="S3_BUCKET_NAME", description="Bucket for all objects; unset: a folder holds them")
+    ] = None
+    aws_region: Annotated[str | None, Field(alias="AWS_REGION", description="S3 region; required with a bucket")] = None
+    aws_access_key_id: Annotated[
+        SecretStr | None, Field(alias="AWS_ACCESS_KEY_ID", description="S3 access key; required with a bucket")
+    ] = None
+    aws_secret_access_key: Annotated[
+        SecretStr | None, Field(alias="AWS_SECRET_ACCESS_KEY", description="S3 secret key; required with a bucket")
+    ] = None
+    aws_endpoint_url: Annotated[
+        str | None, Field(alias="AWS_ENDPOINT_URL", description="S3 endpoint; required with a bucket")
+    ] = None
+    processing_timeout_secs: Annotated[
+        int,
+        Field(
+            alias="PROCESSING_TIMEOUT_SECS",
+            ge=1,
+            description="Seconds after which a run is stopped (Dagster's run monitoring)",
+        ),
+    ] = 3600
+    worker_id: Annotated[
+        str, Field(alias="WORKER_ID", description="Name of this installation in logs and run tags")
+    ] = Field(default_factory=socket.gethostname)
+    log_level: Annotated[
+        str,
+        Field(alias="LOG_LEVEL", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG, INFO, WARNING or ERROR"),
+    ] = "INFO"
+    log_format: Annotated[
+        str, Field(alias="LOG_FORMAT", pattern="^(json|text)$", description="json (one object a line) or text")
+    ] = "json"
+    max_concurrent_jobs: Annotated[
+        int, Field(alias="MAX_CONCURRENT_JOBS", ge=1, le=1000, description="Runs at the same time")
+    ] = 3
+    health_check_port: Annotated[
+        int,
+        Field(
+            alias="HEALTH_CHECK_PORT",
+            ge=0,
+            le=65535,
+            description="Port of the HTTP server with `/health` and `/maps/…`",
+        ),
+    ] = 8081
+    home: Annotated[
+        Path, Field(alias="VIS_ASSETS_HOME", description="Folder for Dagster's records, keys and local data")
+    ] = Path(".vis_assets")
+    store_dir: Annotated[
+        Path | None,
+        Field(
+            alias="VIS_ASSETS_STORE_DIR",
+            description="Folder that holds all objects where no bucket is set; unset: `store` in the home folder",
+        ),
+    ] = None
+    public_url: Annotated[
+        str | None,
+        Field(
+            alias="VIS_ASSETS_PUBLIC_URL",
+            description="Base of links to maps; unset: the HTTP server above on localhost",
+        ),
+    ] = None
+    result_subject: Annotated[
+        str,
+        Field(
+            alias="VIS_ASSETS_RESULT_SUBJECT",
+            description="Subject of results and progress; `{owner}`, `{embedded_dataset_id}`, `{visualization_transform_id}`, `{visualization_id}`, `{job_id}` are filled in",
+        ),
+    ] = "worker.result.visualization"
+    secret_key: Annotated[
+        SecretStr | None,
+        Field(
+            alias="VIS_ASSETS_SECRET_KEY",
+            description="Fernet keys that seal the secrets of jobs, comma-separated, newest first; unset: a key file in the home folder",
+        ),
+    ] = None
+    allowed_hosts: Annotated[
+        frozenset[str] | None,
+        NoDecode,
+        Field(
+            alias="VIS_ASSETS_ALLOWED_HOSTS",
+            description="Hosts that jobs may name, comma-separated; unset: any but loopback, link-local and metadata addresses",
+        ),
+    ] = None
+    local_root: Annotated[
+        Path | None,
+        Field(
+            alias="VIS_ASSETS_LOCAL_ROOT", description="Folder under which jobs may name `file://` sources; unset: none"
+        ),
+    ] = None
+    qdrant_api_key: Annotated[
+        SecretStr | None,
+        Field(
+            alias="QDRANT_API_KEY", description="Key for Qdrant where a job's own is absent or can no longer be opened"
+        ),
+    ] = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _normalise(cls, data: dict[str, object]) -> dict[str, object]:
+        """An empty variable is an unset one; the host list is comma-separated."""
+        data = {key: value for key, value in data.items() if value != ""}
+        hosts = data.get("VIS_ASSETS_ALLOWED_HOSTS")
+        if isinstance(hosts, str):
+            data["VIS_ASSETS_ALLOWED_HOSTS"] = frozenset(h.strip().lower() for h in hosts.split(",") if h.strip())
+        return data
+
+    @model_validator(mode="after")
+    def _bucket_needs_credentials(self) -> Self:
+        if self.s3_bucket_name is None:
+            return self
+        fields = type(self).model_fields
+        needed = ("aws_region", "aws_access_key_id", "aws_secret_access_key", "aws_endpoint_url")
+        missing = [str(fields[name].alias) for name in needed if getattr(self, name) is None]
+        if missing:
+            raise ValueError(f"S3_BUCKET_NAME is set, so {', '.join(missing)} must be set too")
+        return self
+
+    @property
+    def store_folder(self) -> Path:
+        """Absolute path of the folder that holds objects where no bucket is set."""
+        return (self.store_dir or self.home / "store").absolute()
+
+    @property
+    def public_base(self) -> str:
+        """Base of links to maps, without a trailing slash."""
+        return (self.public_url or f"http://localhost:{self.health_check_port}").rstrip("/")
+
+
+def load_settings() -> Settings:
+    """Read the settings from the environment.
+
+    Raises:
+        InvalidSetting: names each malformed or missing variable; values of secrets are not quoted.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise InvalidSetting("; ".join(_describe(problem) for problem in error.errors())) from None
+
+
+def _describe(problem: object) -> str:
+    assert isinstance(problem, dict)
+    name = ".".join(str(part) for part in problem["loc"])
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    return f"{name}: {message}" if name else message
+
+
+def describe_settings(settings: Settings) -> list[dict[str, str | None]]:
+    """List every setting with its value (secrets hidden) and where it came from."""
+    rows = []
+    for name, option in type(settings).model_fields.items():
+        value = getattr(settings, name)
+        if isinstance(value, SecretStr):
+            shown = redacted(value.get_secret_value()) if name == "nats_url" else "(hidden)"
+        elif isinstance(value, frozenset):
+            shown = ",".join(sorted(value))
+        else:
+            shown = None if value is None else str(value)
+        origin = "environment" if os.environ.get(str(option.alias)) else "default"
+        rows.append({"name": option.alias, "value": shown, "origin": origin, "description": option.description})
+    return rows
+
+
+def redacted(url: str) -> str:
+    """Return the URL without its user and password."""
+    shown = []
+    for server in url.split(","):
+        parts = urlsplit(server if "://" in server else f"nats://{server}")
+        shown.append(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}")
+    return ",".join(shown)
