@@ -35,7 +35,7 @@ test: setup lint
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 docs: setup
-	$(BIN)/python -m vis_assets_tests.option_tables
+	$(BIN)/python -m vis_assets_tests.docs.reference
 
 clean:
 	rm -rf .venv .vis_assets

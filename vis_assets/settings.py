@@ -5,8 +5,9 @@ The settings table of the README and `vis-assets config` are generated from this
 
 import os
 import socket
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
@@ -87,14 +88,16 @@ class Settings(BaseSettings):
         str,
         Field(
             alias="VIS_ASSETS_RESULT_SUBJECT",
-            description="Subject of results and progress; `{owner}`, `{embedded_dataset_id}`, `{visualization_transform_id}`, `{visualization_id}`, `{job_id}` are filled in",
+            description="Subject of results and progress; placeholders: `{owner}`, `{embedded_dataset_id}`, "
+            "`{visualization_transform_id}`, `{visualization_id}`, `{job_id}`",
         ),
     ] = "worker.result.visualization"
     secret_key: Annotated[
         SecretStr | None,
         Field(
             alias="VIS_ASSETS_SECRET_KEY",
-            description="Fernet keys that seal the secrets of jobs, comma-separated, newest first; unset: a key file in the home folder",
+            description="Fernet keys that seal the secrets of jobs, comma-separated, newest first; "
+            "unset: a key file in the home folder",
         ),
     ] = None
     allowed_hosts: Annotated[
@@ -102,7 +105,8 @@ class Settings(BaseSettings):
         NoDecode,
         Field(
             alias="VIS_ASSETS_ALLOWED_HOSTS",
-            description="Hosts that jobs may name, comma-separated; unset: any but loopback, link-local and metadata addresses",
+            description="Hosts that jobs may name, comma-separated; "
+            "unset: any but loopback, link-local and metadata addresses",
         ),
     ] = None
     local_root: Annotated[
@@ -150,14 +154,19 @@ class Settings(BaseSettings):
         return (self.public_url or f"http://localhost:{self.health_check_port}").rstrip("/")
 
 
-def load_settings() -> Settings:
-    """Read the settings from the environment.
+def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings.
+
+    Args:
+        environment: variables that come before those of this process, e.g. those of a child.
 
     Raises:
         InvalidSetting: names each malformed or missing variable; values of secrets are not quoted.
     """
+    known = {str(option.alias) for option in Settings.model_fields.values()}
+    given: dict[str, Any] = {name: value for name, value in (environment or {}).items() if name in known}
     try:
-        return Settings()
+        return Settings(**given)
     except ValidationError as error:
         raise InvalidSetting("; ".join(_describe(problem) for problem in error.errors())) from None
 
@@ -174,6 +183,7 @@ def describe_settings(settings: Settings) -> list[dict[str, str | None]]:
     rows = []
     for name, option in type(settings).model_fields.items():
         value = getattr(settings, name)
+        shown: str | None
         if isinstance(value, SecretStr):
             shown = redacted(value.get_secret_value()) if name == "nats_url" else "(hidden)"
         elif isinstance(value, frozenset):

@@ -1,4 +1,4 @@
-"""The asset graph, one file per stage, in the order data flows:
+"""The asset graph, one file per stage, in the order data flows.
 
 visualization_job -> vectors -> embedding_2d -> cluster_labels -> cluster_names -> html_map
 """

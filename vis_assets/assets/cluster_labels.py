@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -44,7 +45,7 @@ CHECKS = {
     code_version="1",
     io_manager_key=ARTIFACT_IO,
     check_specs=check_specs("cluster_labels", CHECKS),
-    description="HDBSCAN clusters of the layout: columns id, cluster (-1 = noise, 0 = the biggest), membership_strength.",
+    description="HDBSCAN clusters of the layout: id, cluster (-1 = noise, 0 = the biggest), membership_strength.",
 )
 def cluster_labels(
     context: AssetExecutionContext,
@@ -79,7 +80,7 @@ def cluster_labels(
     yield from _check(clustering, len(embedding_2d))
 
 
-def _describe(clustering: Clustering, seconds: float) -> dict[str, object]:
+def _describe(clustering: Clustering, seconds: float) -> dict[str, Any]:
     rows = [{"cluster": label, "points": int(size)} for label, size in enumerate(clustering.sizes)]
     return {
         "cluster_count": clustering.cluster_count,

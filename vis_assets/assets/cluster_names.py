@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,6 +25,8 @@ from vis_assets.resources.progress import Progress
 from vis_assets.resources.specs import Spec
 from vis_assets.sources.points import PointSet
 
+ROWS_SHOWN = 500
+"""Most clusters that the table in the Dagster UI lists."""
 CHECKS = {"names_unique": "No two clusters have the same name."}
 
 
@@ -35,7 +38,7 @@ CHECKS = {"names_unique": "No two clusters have the same name."}
     code_version="1",
     io_manager_key=ARTIFACT_IO,
     check_specs=check_specs("cluster_names", CHECKS),
-    description="One row per cluster: cluster, name, keyphrases, size, and the ids and texts of its most typical points.",
+    description="One row per cluster: its name, keyphrases, size, and ids and texts of its most typical points.",
 )
 def cluster_names(
     context: AssetExecutionContext,
@@ -95,19 +98,19 @@ def _name(
     }
 
 
-def _describe(table: pd.DataFrame, seconds: float) -> dict[str, object]:
+def _describe(table: pd.DataFrame, seconds: float) -> dict[str, Any]:
     rows = [
         {
-            "name": row.name_,
-            "points": row.size_,
-            "keyphrases": ", ".join(row.keyphrases[:6]),
-            "example": row.exemplar_texts[0][:160] if row.exemplar_texts else "",
+            "name": row["name"],
+            "points": row["size"],
+            "keyphrases": ", ".join(row["keyphrases"][:6]),
+            "example": row["exemplar_texts"][0][:160] if row["exemplar_texts"] else "",
         }
-        for row in table.rename(columns={"name": "name_", "size": "size_"}).itertuples()
+        for row in table.head(ROWS_SHOWN).to_dict("records")
     ]
     columns = {"name": "string", "points": "int", "keyphrases": "string", "example": "string"}
     return {
         "cluster_count": len(table),
-        "clusters": table_metadata(rows[:500], columns),
+        "clusters": table_metadata(rows, columns),
         "duration_seconds": seconds,
     }

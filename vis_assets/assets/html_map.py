@@ -31,6 +31,8 @@ from vis_assets.sources.points import PointSet
 
 CHECKS = {"page_not_empty": "The page is HTML and holds, or has beside it, the data of its points."}
 KEYPHRASES_IN_LABEL = 3
+SMALLEST_PAGE_BYTES = 10_000
+"""A page without data is larger than this."""
 
 
 @asset(
@@ -146,6 +148,6 @@ def _check(rendered: RenderedPage) -> AssetCheckResult:
     is_page = b"<html" in rendered.html[:2000].lower() and b"</html>" in rendered.html[-2000:].lower()
     return AssetCheckResult(
         check_name="page_not_empty",
-        passed=is_page and rendered.size_bytes > 10_000,
+        passed=is_page and rendered.size_bytes > SMALLEST_PAGE_BYTES,
         metadata={"bytes": rendered.size_bytes},
     )

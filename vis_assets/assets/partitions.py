@@ -54,7 +54,8 @@ def require_same_points(ids: Sequence[str], table: pd.DataFrame, asset: str) -> 
     """
     if len(ids) != len(table) or not (table["id"].to_numpy() == ids).all():
         raise PointsMismatch(
-            f"{asset} was made from other points than the vectors of today; materialize {asset} and everything after it again"
+            f"{asset} was made from other points than the vectors of today; "
+            f"materialize {asset} and everything after it again"
         )
 
 

@@ -67,7 +67,7 @@ def _check(points: PointSet) -> list[AssetCheckResult]:
         int((~np.isfinite(points.vectors[start : start + ROWS_AT_A_TIME]).all(axis=1)).sum())
         for start in range(0, points.count, ROWS_AT_A_TIME)
     )
-    same = points.vectors.ndim == 2 and points.count == points.table.num_rows
+    same = points.vectors.shape == (points.table.num_rows, points.dimension)
     return [
         AssetCheckResult(check_name="vectors_present", passed=points.count > 0, metadata={"points": points.count}),
         AssetCheckResult(check_name="vectors_finite", passed=bad_rows == 0, metadata={"bad_rows": bad_rows}),

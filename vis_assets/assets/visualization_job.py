@@ -14,7 +14,7 @@ from vis_assets.resources.specs import Spec
     kinds={"nats", "json"},
     code_version="1",
     io_manager_key=SPEC_IO,
-    description="The job of this map as its sender gave it, secrets sealed: the one that asked for the run, else the latest.",
+    description="The job of this map, secrets sealed: the one that asked for the run, else the latest.",
 )
 def visualization_job(context: AssetExecutionContext, run_specs: ResourceParam[RunSpecs]) -> Output[Spec]:
     """Pin the spec that this run works on."""

@@ -41,4 +41,5 @@ def _line(message: dict[str, Any]) -> str:
         return f"{head} {percent:3d}% {stage}"
     if message.get("errorMessage"):
         return f"{head}: {message['errorMessage']}"
-    return f"{head}: {message.get('pointCount')} points, {message.get('clusterCount')} clusters, {message.get('htmlS3Key')}"
+    counts = f"{message.get('pointCount')} points, {message.get('clusterCount')} clusters"
+    return f"{head}: {counts}, {message.get('htmlS3Key')}"

@@ -85,7 +85,7 @@ class NatsConnection:
                 name=self._name,
                 allow_reconnect=True,
                 max_reconnect_attempts=3,
-                reconnect_time_wait=0.5,
+                reconnect_time_wait=1,
                 connect_timeout=2,
                 error_cb=ignore,
             ),
@@ -115,7 +115,7 @@ class NatsConnection:
 
 
 async def publish_stored(client: Client, subject: str, payload: bytes, message_id: str) -> None:
-    """Publish so that it is not lost: acknowledged by a stream where one captures the subject, else flushed to the server.
+    """Publish so that it is not lost: stored where a stream captures the subject, else flushed to the server.
 
     Args:
         client: connected.

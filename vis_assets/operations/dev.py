@@ -13,7 +13,7 @@ from vis_assets.operations.maps_server import serving_maps
 from vis_assets.operations.processes import free_port
 from vis_assets.operations.stack import DAGSTER_PORT, Stack, running_stack
 from vis_assets.resources.object_store import open_store
-from vis_assets.settings import Settings
+from vis_assets.settings import Settings, load_settings
 
 QDRANT_PORT = 6334
 
@@ -82,7 +82,6 @@ def running_dev_stack(settings: Settings, points: int) -> Iterator[DevStack]:
                 dagster_port=DAGSTER_PORT,
             )
         )
-        own = {str(option.alias): name for name, option in Settings.model_fields.items()}
-        seen = Settings(**{key: value for key, value in stack.environment.items() if key in own})
-        maps_url = open_until_exit.enter_context(serving_maps(open_store(seen), http_port))
+        store = open_store(load_settings(stack.environment))
+        maps_url = open_until_exit.enter_context(serving_maps(store, http_port))
         yield DevStack(stack, maps_url, qdrant.url)

@@ -59,7 +59,7 @@ def write_table(table: pd.DataFrame, folder: Path) -> None:
 def read_table(folder: Path) -> pd.DataFrame:
     """Read what `write_table` wrote."""
     arrow = pq.read_table(folder / "table.parquet")
-    table = arrow.replace_schema_metadata(None).to_pandas()
+    table: pd.DataFrame = arrow.replace_schema_metadata(None).to_pandas()
     table.attrs = json.loads((arrow.schema.metadata or {}).get(b"vis_assets", b"{}"))
     return table
 

@@ -204,11 +204,12 @@ class S3Store:
             if code in {"NoSuchKey", "404", "NotFound"}:
                 raise ObjectMissing(f"no object {key} in {self.describe()}") from None
             raise StoreUnavailable(
-                f"cannot {action} {key} in {self.describe()}: {code}; check the bucket, the AWS_* variables and the policy"
+                f"cannot {action} {key} in {self.describe()}: {code}; check the bucket, its policy and AWS_*"
             ) from None
         except (BotoCoreError, S3UploadFailedError) as error:
             raise StoreUnavailable(
-                f"cannot {action} {key} in {self.describe()}: {type(error).__name__}; is AWS_ENDPOINT_URL right and reachable?"
+                f"cannot {action} {key} in {self.describe()}: {type(error).__name__}; "
+                "is AWS_ENDPOINT_URL right and reachable?"
             ) from None
 
 

@@ -1,4 +1,4 @@
-"""The public objects of a map: its page at `visualizations/{owner}/{visualization_transform_id}/{visualization_id}.html`."""
+"""The public objects of a map: `visualizations/{owner}/{visualization_transform_id}/{visualization_id}.html`."""
 
 from dataclasses import dataclass, field
 

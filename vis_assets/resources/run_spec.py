@@ -1,4 +1,4 @@
-"""Which spec a run works on: the one its message brought, else the latest of its partition, pinned for the whole run."""
+"""Which spec a run works on: the one its message brought, else the latest of its partition; pinned for the run."""
 
 from typing import Any
 

@@ -12,8 +12,8 @@ from vis_assets.resources.object_store import ObjectStore
 from vis_assets.resources.sealing import Sealer
 
 LATEST = "latest"
-QDRANT_SECRET = "vector_database_config.api_key"
-LLM_SECRET = "llm_config.api_key"
+QDRANT_KEY = "vector_database_config.api_key"
+LLM_KEY = "llm_config.api_key"
 LLM_OPTIONS = "llm_config.config"
 
 
@@ -82,7 +82,8 @@ class SpecStore:
         except ObjectMissing:
             wanted = f"job {job_id}" if job_id else "a job"
             raise ObjectMissing(
-                f"visualization transform {partition_key} has no spec of {wanted}; send a job for it first (vis-assets submit)"
+                f"visualization transform {partition_key} has no spec of {wanted}; "
+                "send a job for it first (vis-assets submit)"
             ) from None
         job = VisualizationTransformJob.model_validate(data["job"])
         return Spec(job, Dialect(data["dialect"]), tuple(data["warnings"]), data["sealed"])
@@ -92,7 +93,7 @@ class SpecStore:
 
         Args:
             spec: the job.
-            path: which secret, e.g. `QDRANT_SECRET`.
+            path: which secret, e.g. `QDRANT_KEY`.
             substitute: taken where the job has none, or where it cannot be opened.
             variable: the environment variable that the substitute comes from, for the message.
 
@@ -109,7 +110,8 @@ class SpecStore:
         except SecretUnreadable as error:
             if substitute is None:
                 raise SecretUnreadable(
-                    f"{path} of job {spec.job.job_id} cannot be opened: {error}; restore that key, set {variable}, or send the job again"
+                    f"{path} of job {spec.job.job_id} cannot be opened: {error}; "
+                    f"restore that key, set {variable}, or send the job again"
                 ) from None
         return substitute.get_secret_value() if substitute is not None else None
 
@@ -118,9 +120,9 @@ class SpecStore:
         database, llm = job.vector_database_config, job.llm_config
         secrets: dict[str, str] = {}
         if database.api_key is not None:
-            secrets[QDRANT_SECRET] = database.api_key.get_secret_value()
+            secrets[QDRANT_KEY] = database.api_key.get_secret_value()
         if llm is not None and llm.api_key is not None:
-            secrets[LLM_SECRET] = llm.api_key.get_secret_value()
+            secrets[LLM_KEY] = llm.api_key.get_secret_value()
         if llm is not None and llm.config:
             secrets[LLM_OPTIONS] = json.dumps(llm.config)
         sealed = {path: self._sealer.seal(secret) for path, secret in secrets.items() if secret}
@@ -133,6 +135,7 @@ class SpecStore:
 def _key(partition_key: str, name: str) -> str:
     if not partition_key.isdigit():
         raise InvalidJob(
-            f"partition {partition_key[:80]!r} is no visualization_transform_id: it must be a whole number, as in a job message"
+            f"partition {partition_key[:80]!r} is no visualization_transform_id; "
+            "it must be a whole number, as in a job message"
         )
     return f"specs/{partition_key}/{name}.json"

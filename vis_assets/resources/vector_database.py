@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from vis_assets.resources.specs import QDRANT_SECRET, Spec, SpecStore
+from vis_assets.resources.specs import QDRANT_KEY, Spec, SpecStore
 from vis_assets.settings import Settings
 from vis_assets.sources import fetch_points
 from vis_assets.sources.points import AccessPolicy, OnProgress, PointSet, SourceRequest
@@ -23,7 +23,7 @@ class VectorDatabase:
             SecretUnreadable: the key is sealed and QDRANT_API_KEY is not set.
             SourceRejected, SourceUnavailable, NoPoints: see `sources`.
         """
-        key = self._specs.reveal(spec, QDRANT_SECRET, self._settings.qdrant_api_key, "QDRANT_API_KEY")
+        key = self._specs.reveal(spec, QDRANT_KEY, self._settings.qdrant_api_key, "QDRANT_API_KEY")
         return fetch_points(source_request(spec, key), access_policy(self._settings), folder, on_progress)
 
 

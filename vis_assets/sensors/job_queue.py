@@ -46,7 +46,7 @@ _log = logging.getLogger(__name__)
     job=visualization_map,
     minimum_interval_seconds=1,
     default_status=DefaultSensorStatus.RUNNING,
-    description="Turns job messages of the NATS stream VISUALIZATION_TRANSFORMS into runs, and settles runs that ended.",
+    description="Turns job messages of the stream VISUALIZATION_TRANSFORMS into runs, and settles ended runs.",
 )
 def job_queue(
     context: SensorEvaluationContext, settings: ResourceParam[Settings], specs: ResourceParam[SpecStore]

@@ -1,6 +1,6 @@
 """Layouts by umap-learn: what each option does, and that every input has a map."""
 
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -23,7 +23,8 @@ def silent(done, total):
 
 def mapped(vectors, **options) -> Layout:
     """A layout whose shape and finiteness have been checked."""
-    defaults = {"n_neighbors": 15, "min_dist": 0.1, "metric": "cosine", "on_epoch": silent, "random_state": 1}
+    defaults: dict[str, Any] = {"n_neighbors": 15, "min_dist": 0.1, "metric": "cosine"}
+    defaults |= {"on_epoch": silent, "random_state": 1}
     layout = lay_out(vectors, **(defaults | options))
     assert layout.coordinates.shape == (len(vectors), 2)
     assert layout.coordinates.dtype == np.float32
