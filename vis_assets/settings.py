@@ -4,11 +4,11 @@ The settings table of the README and `vis-assets config` are generated from this
 """
 
 import os
+import re
 import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
-from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -46,7 +46,7 @@ class Settings(BaseSettings):
         ),
     ] = 3600
     worker_id: Annotated[
-        str, Field(alias="WORKER_ID", description="Name of this installation in logs and run tags")
+        str, Field(alias="WORKER_ID", description="Name of this installation in the tags of its runs")
     ] = Field(default_factory=socket.gethostname)
     log_level: Annotated[
         str,
@@ -74,7 +74,8 @@ class Settings(BaseSettings):
         Path | None,
         Field(
             alias="VIS_ASSETS_STORE_DIR",
-            description="Folder that holds all objects where no bucket is set; unset: `store` in the home folder",
+            description="Folder that holds all objects where no bucket is set; "
+            "unset: `objects/vis-assets` in the home folder",
         ),
     ] = None
     public_url: Annotated[
@@ -105,8 +106,8 @@ class Settings(BaseSettings):
         NoDecode,
         Field(
             alias="VIS_ASSETS_ALLOWED_HOSTS",
-            description="Hosts that jobs may name, comma-separated; "
-            "unset: any but loopback, link-local and metadata addresses",
+            description="Hosts that jobs may name, comma-separated; unset, or for `*` in the list: "
+            "any but loopback, link-local and metadata addresses",
         ),
     ] = None
     local_root: Annotated[
@@ -118,7 +119,9 @@ class Settings(BaseSettings):
     qdrant_api_key: Annotated[
         SecretStr | None,
         Field(
-            alias="QDRANT_API_KEY", description="Key for Qdrant where a job's own is absent or can no longer be opened"
+            alias="QDRANT_API_KEY",
+            description="Key for hosts in VIS_ASSETS_ALLOWED_HOSTS where a job's own key is absent or "
+            "can no longer be opened",
         ),
     ] = None
 
@@ -146,7 +149,7 @@ class Settings(BaseSettings):
     @property
     def store_folder(self) -> Path:
         """Absolute path of the folder that holds objects where no bucket is set."""
-        return (self.store_dir or self.home / "store").absolute()
+        return (self.store_dir or self.home / "objects" / "vis-assets").absolute()
 
     @property
     def public_base(self) -> str:
@@ -196,9 +199,7 @@ def describe_settings(settings: Settings) -> list[dict[str, str | None]]:
 
 
 def redacted(url: str) -> str:
-    """Return the URL without its user and password."""
-    shown = []
-    for server in url.split(","):
-        parts = urlsplit(server if "://" in server else f"nats://{server}")
-        shown.append(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}")
-    return ",".join(shown)
+    """Return the servers of a NATS URL without users and passwords: where there is an `@`, only what follows it."""
+    if "@" not in url:
+        return url
+    return ",".join(re.findall(r"@([^@,/]*)", url))

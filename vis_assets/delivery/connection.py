@@ -10,9 +10,9 @@ from typing import Any, Self, TypeVar
 import nats
 import nats.errors
 from nats.aio.client import Client
-from nats.js.errors import APIError, NoStreamResponseError
+from nats.js.errors import APIError, NotFoundError
 
-from vis_assets.errors import BrokerUnavailable
+from vis_assets.errors import BrokerUnavailable, InvalidSetting
 from vis_assets.settings import redacted
 
 CONNECT_SECONDS = 5.0
@@ -44,10 +44,14 @@ class NatsConnection:
 
         Raises:
             BrokerUnavailable: no server answered within `CONNECT_SECONDS`.
+            InvalidSetting: the URL is malformed.
         """
         self._thread.start()
         try:
             self.run(self._connect)
+        except ValueError:
+            self._stop_loop()
+            raise InvalidSetting(f"NATS_URL is malformed ({redacted(self._url)}); write nats://host:port") from None
         except BrokerUnavailable:
             self._stop_loop()
             raise
@@ -124,8 +128,21 @@ async def publish_stored(client: Client, subject: str, payload: bytes, message_i
         message_id: the stream drops a second message of the same id.
     """
     headers = {"Nats-Msg-Id": message_id}
-    try:
+    if await is_captured(client, subject):
         await client.jetstream().publish(subject, payload, timeout=REQUEST_SECONDS, headers=headers)
-    except NoStreamResponseError:
+    else:
         await client.publish(subject, payload, headers=headers)
         await client.flush(int(REQUEST_SECONDS))
+
+
+async def is_captured(client: Client, subject: str) -> bool:
+    """Whether a stream captures the subject.
+
+    It has to be asked: where plain subscribers listen, a publish that waits for a stream's answer reaches them, gets no
+    answer and looks like a timeout.
+    """
+    try:
+        await client.jetstream(timeout=REQUEST_SECONDS).find_stream_name_by_subject(subject)
+    except NotFoundError:
+        return False
+    return True

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import nats.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
 from nats.js.api import AckPolicy, ConsumerConfig, RetentionPolicy, StreamConfig
 from nats.js.errors import NotFoundError
 
@@ -14,6 +15,7 @@ from vis_assets.errors import BrokerUnavailable
 from vis_assets.protocol.subjects import JOB_CONSUMER, JOB_STREAM, JOB_SUBJECT
 
 ACK = b"+ACK"
+NO_RESPONDERS = "503"
 ACK_SECONDS = 2.0
 """How long the confirmation of an acknowledgement may take."""
 
@@ -72,16 +74,42 @@ async def ensure_stream(client: Client) -> int:
 
 
 async def fetch(client: Client, stream_created: int, batch: int, timeout_seconds: float) -> list[QueuedMessage]:
-    """Wait for messages and return as soon as there are any, at most `batch`."""
-    jetstream = client.jetstream(timeout=REQUEST_SECONDS)
-    subscription = await jetstream.pull_subscribe_bind(JOB_CONSUMER, JOB_STREAM)
+    """Wait for messages and return as soon as there are any, at most `batch`.
+
+    Every pull is listened to until the server has ended it: a message sent to a listener that has just left would count
+    as handed out, and be offered again only after the consumer's ack_wait (an hour).
+
+    Raises:
+        BrokerUnavailable: the server does not answer, or has no such consumer.
+    """
+    subscription = await client.subscribe(client.new_inbox())
     try:
-        messages = await subscription.fetch(batch, timeout=timeout_seconds)
-    except (nats.errors.TimeoutError, TimeoutError):
-        messages = []
+        messages = await _pull(
+            client, subscription, {"batch": 1, "expires": int(timeout_seconds * 1e9)}, timeout_seconds
+        )
+        if messages and batch > 1:
+            messages += await _pull(client, subscription, {"batch": batch - 1, "no_wait": True}, 0)
     finally:
         await subscription.unsubscribe()
     return [_queued(message, stream_created) for message in messages]
+
+
+async def _pull(
+    client: Client, subscription: Subscription, request: dict[str, object], expires_seconds: float
+) -> list[Msg]:
+    """Send one pull request and collect messages until it is filled or the server ends it."""
+    subject = f"$JS.API.CONSUMER.MSG.NEXT.{JOB_STREAM}.{JOB_CONSUMER}"
+    await client.publish(subject, json.dumps(request).encode(), reply=subscription.subject)
+    messages: list[Msg] = []
+    while len(messages) < int(str(request["batch"])):
+        message = await subscription.next_msg(timeout=expires_seconds + REQUEST_SECONDS)
+        status = (message.headers or {}).get("Status")
+        if status == NO_RESPONDERS:
+            raise BrokerUnavailable(f"stream {JOB_STREAM} has no consumer {JOB_CONSUMER}; the next tick makes it")
+        if status is not None:
+            break
+        messages.append(message)
+    return messages
 
 
 async def acknowledge(client: Client, reply: str, message_identity: str) -> None:

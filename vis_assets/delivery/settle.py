@@ -37,8 +37,14 @@ class EndedRun:
     timed_out: bool = False
 
 
-def outcome_of(run: EndedRun) -> Outcome:
-    """Say how the job ended; never with a stack trace."""
+def outcome_of(run: EndedRun, warnings: Sequence[str] = ()) -> Outcome:
+    """Say how the job ended; never with a stack trace.
+
+    Args:
+        run: the ended run.
+        warnings: what its sender should be told however it ended; a finished map's stats hold them already.
+    """
+    stats = {"warnings": list(warnings)} if warnings else {}
     if run.status is Status.COMPLETED and run.report is not None:
         report = run.report
         return Outcome(
@@ -50,14 +56,15 @@ def outcome_of(run: EndedRun) -> Outcome:
             stats=report["stats"],
         )
     if run.status is Status.CANCELED:
-        return Outcome(Status.CANCELED, duration_ms=run.duration_ms, error="the job was canceled")
-    return Outcome(Status.FAILED, duration_ms=run.duration_ms, error=_explain(run))
+        return Outcome(Status.CANCELED, duration_ms=run.duration_ms, error="the job was canceled", stats=stats)
+    return Outcome(Status.FAILED, duration_ms=run.duration_ms, error=_explain(run), stats=stats)
 
 
 def settle(
     connection: NatsConnection,
     subject_template: str,
     job: JobEnvelope,
+    warnings: Sequence[str],
     run: EndedRun,
     delivery: Delivery,
     mark_settled: Callable[[], None],
@@ -67,7 +74,7 @@ def settle(
     Raises:
         BrokerUnavailable: nothing is marked; call again.
     """
-    outcome = outcome_of(run)
+    outcome = outcome_of(run, warnings)
     subject, payload = result_subject(subject_template, job), result_message(job, outcome)
 
     async def tell(client: Client) -> None:

@@ -66,9 +66,9 @@ def running_dev_stack(settings: Settings, points: int) -> Iterator[DevStack]:
     corpus = demo_corpus(points, settings.home.absolute() / "demo")
     http_port = free_port(settings.health_check_port)
     overrides = {"HEALTH_CHECK_PORT": str(http_port)}
-    if settings.allowed_hosts is None:
-        overrides["VIS_ASSETS_ALLOWED_HOSTS"] = "127.0.0.1,localhost"
-    embedded_nats, embedded_store = "NATS_URL" not in os.environ, settings.s3_bucket_name is None
+    overrides["VIS_ASSETS_ALLOWED_HOSTS"] = ",".join({*(settings.allowed_hosts or {"*"}), "127.0.0.1", "localhost"})
+    embedded_nats = not os.environ.get("NATS_URL")
+    embedded_store = settings.s3_bucket_name is None and settings.store_dir is None
     with contextlib.ExitStack() as open_until_exit:
         qdrant = open_until_exit.enter_context(EmbeddedQdrant(free_port(QDRANT_PORT)))
         qdrant.load_corpus(COLLECTION, corpus.vectors, corpus.table)

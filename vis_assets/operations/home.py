@@ -1,19 +1,23 @@
 """The home folder of an installation: Dagster's settings, workspace and records, keys, logs, local data."""
 
+import fcntl
 import importlib.resources
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import IO
 
 import yaml
 
+from vis_assets.errors import InvalidSetting
 from vis_assets.settings import Settings
 
 
-def dagster_settings(max_concurrent_jobs: int) -> str:
-    """Return the text of `dagster.yaml` with that many runs at the same time."""
+def dagster_settings(settings: Settings) -> str:
+    """Return the text of `dagster.yaml` with this installation's limits on runs."""
     text = importlib.resources.files("vis_assets.operations").joinpath("dagster.yaml").read_text()
-    return text.replace("max_concurrent_runs: 3", f"max_concurrent_runs: {max_concurrent_jobs}")
+    text = text.replace("max_concurrent_runs: 3", f"max_concurrent_runs: {settings.max_concurrent_jobs}")
+    return text.replace("max_runtime_seconds: 3600", f"max_runtime_seconds: {settings.processing_timeout_secs}")
 
 
 def prepare_home(settings: Settings) -> Path:
@@ -27,8 +31,25 @@ def prepare_home(settings: Settings) -> Path:
     """
     home = settings.home.absolute()
     (home / "logs").mkdir(parents=True, exist_ok=True)
-    (home / "dagster.yaml").write_text(dagster_settings(settings.max_concurrent_jobs))
+    (home / "dagster.yaml").write_text(dagster_settings(settings))
     return home
+
+
+def claim(home: Path) -> IO[str]:
+    """Claim the home folder for this process until the returned file is closed, or the process ends.
+
+    Raises:
+        InvalidSetting: another stack works there; two would mix their records.
+    """
+    lock = (home / "stack.lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        raise InvalidSetting(
+            f"another vis-assets demo or dev works in {home}; stop it, or set VIS_ASSETS_HOME to another folder"
+        ) from None
+    return lock
 
 
 def write_workspace(home: Path, code_server_port: int) -> Path:

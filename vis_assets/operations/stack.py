@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vis_assets.operations.embedded_servers import start_nats, start_s3
-from vis_assets.operations.home import child_environment, prepare_home, write_workspace
+from vis_assets.operations.home import child_environment, claim, prepare_home, write_workspace
 from vis_assets.operations.processes import Child, free_port, listens, start, take_signals, wait_until
 from vis_assets.settings import Settings
 
@@ -69,9 +69,11 @@ def running_stack(
 
     Raises:
         ProcessFailed: a process did not start; those that did are stopped.
+        InvalidSetting: another stack works in the same home folder.
     """
     take_signals()
     home = prepare_home(settings)
+    lock = claim(home)
     children: list[Child] = []
     environment = dict(overrides)
     bucket_folder = None
@@ -92,6 +94,7 @@ def running_stack(
     finally:
         for child in reversed(children):
             child.stop()
+        lock.close()
 
 
 def _start_dagster(stack: Stack, logging: list[str], *, with_ui: bool, dagster_port: int) -> None:

@@ -4,6 +4,7 @@ Two dialects are read (see `Dialect`); whatever the dialect, the rest of the pac
 """
 
 import json
+import math
 import re
 from dataclasses import dataclass
 from enum import StrEnum
@@ -19,8 +20,32 @@ MAX_MESSAGE_BYTES = 1_000_000
 """Longer messages are refused before they are parsed."""
 MAX_NESTING = 32
 """Deeper JSON is refused."""
-SECRET_FIELDS = ("vector_database_config.api_key", "llm_config.api_key", "llm_config.config")
-"""Fields whose values may never be stored in the clear or quoted in a message."""
+RESERVED_JOB_ID = "latest"
+"""The spec store keeps the newest job of a transform under this name."""
+QUOTED_FIELDS = frozenset(
+    [
+        "job_id",
+        "visualization_transform_id",
+        "visualization_id",
+        "owner",
+        "embedded_dataset_id",
+        "qdrant_collection_name",
+        "vector_name",
+        "text_field",
+        "vector_database_config.database_type",
+        "llm_config.llm_id",
+        "llm_config.provider",
+        "llm_config.model",
+    ]
+)
+"""Fields, besides those of `visualization_config`, whose wrong values are quoted; any other may hold a secret."""
+SEMANTIC_EXPLORER_NAMES = {
+    "owner": "owner_id",
+    "vector_database_config": "qdrant_config",
+    "vector_database_config.connection_url": "qdrant_config.url",
+    "vector_database_config.api_key": "qdrant_config.api_key",
+}
+"""What that dialect calls our fields."""
 
 Identifier = Annotated[int, Field(ge=0, le=2**63 - 1)]
 JobId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
@@ -84,7 +109,7 @@ class VisualizationTransformJob(BaseModel):
     """One map to be made.
 
     Attributes:
-        job_id: 1-64 of `[A-Za-z0-9_-]`; the same id again is the same job.
+        job_id: 1-64 of `[A-Za-z0-9_-]`; names the job in progress and results.
         visualization_transform_id: the partition; one map may be made many times.
         visualization_id: names the page below the transform.
         owner: 1-128 of `[A-Za-z0-9@._+-]`, no leading dot.
@@ -149,7 +174,8 @@ def read_object(payload: bytes) -> dict[str, Any]:
     if len(payload) > MAX_MESSAGE_BYTES:
         raise InvalidMessage(f"message has {len(payload)} bytes; at most {MAX_MESSAGE_BYTES} are accepted")
     try:
-        data = json.loads(payload, parse_constant=_refuse_constant)
+        data = json.loads(payload, parse_constant=_refuse_constant, parse_float=_finite)
+        json.dumps(data, ensure_ascii=False).encode()  # a lone surrogate is legal JSON, and no text
     except (ValueError, RecursionError) as error:
         reason = error.msg if isinstance(error, json.JSONDecodeError) else "it cannot be decoded"
         raise InvalidMessage(f"message is not valid JSON: {reason}; send one UTF-8 JSON object") from None
@@ -192,7 +218,9 @@ def parse_job(data: dict[str, Any]) -> ParsedJob:
     try:
         job = VisualizationTransformJob.model_validate(data)
     except ValidationError as error:
-        raise InvalidJob("; ".join(_describe(problem) for problem in error.errors()[:10])) from None
+        raise InvalidJob("; ".join(_describe(problem, dialect) for problem in error.errors()[:10])) from None
+    if job.job_id == RESERVED_JOB_ID:
+        raise InvalidJob(f"job_id: {RESERVED_JOB_ID!r} is reserved; use a unique id such as a UUID")
     return ParsedJob(job, dialect, tuple(_warnings(data, job)))
 
 
@@ -213,31 +241,41 @@ def _to_worker_dialect(data: dict[str, Any]) -> tuple[dict[str, Any], Dialect]:
 
 def _warnings(data: dict[str, Any], job: VisualizationTransformJob) -> list[str]:
     config = data.get("visualization_config") or {}
-    unknown = sorted(set(config) - set(VisualizationConfig.model_fields))
     warnings = []
-    if unknown:
-        shown = ", ".join(key[:64] for key in unknown[:50])
-        warnings.append(f"visualization_config: unknown keys are ignored: {shown}")
+    for place, given, known in (("job", data, type(job)), ("visualization_config", config, VisualizationConfig)):
+        unknown = sorted(set(given) - set(known.model_fields))
+        if unknown:
+            shown = ", ".join(key[:64] for key in unknown[:50])
+            warnings.append(f"{place}: unknown keys are ignored: {shown}")
     if job.llm_config is not None:
         warnings.append("llm_config is not used yet: clusters are named by number and keyphrases")
     return warnings
 
 
-def _describe(problem: Any) -> str:
+def _describe(problem: Any, dialect: Dialect) -> str:
     path = ".".join(str(part) for part in problem["loc"])
+    option = path.removeprefix("visualization_config.")
     message = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
     message = message[:1].lower() + message[1:]
+    name = SEMANTIC_EXPLORER_NAMES.get(path, path) if dialect is Dialect.SEMANTIC_EXPLORER else path
     if problem["type"] == "missing":
-        return f"{path}: is missing"
-    if path.startswith(SECRET_FIELDS) or path.endswith("connection_url") or isinstance(problem["input"], dict | list):
-        return f"{path}: {message}"
-    allowed = allowed_values(path.removeprefix("visualization_config."))
+        return f"{name}: is missing"
+    if (path not in QUOTED_FIELDS and option == path) or isinstance(problem["input"], dict | list):
+        return f"{name}: {message}"
+    allowed = allowed_values(option)
     hint = f" (allowed: {allowed})" if allowed else ""
-    return f"{path}: {json.dumps(problem['input'], ensure_ascii=True, default=str)[:120]} {message}{hint}"
+    return f"{name}: {json.dumps(problem['input'], ensure_ascii=True, default=str)[:120]} {message}{hint}"
 
 
 def _refuse_constant(name: str) -> Literal[0]:
     raise ValueError(f"{name} is no JSON number")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:40]} is too large")
+    return number
 
 
 def _depth(value: object) -> int:

@@ -55,6 +55,10 @@ class SpecStore:
         self._store = store
         self._sealer = sealer
 
+    def require_reachable(self) -> None:
+        """Raise StoreUnavailable where no spec could be stored now."""
+        self._store.exists("specs/0/latest.json")
+
     def save(self, parsed: ParsedJob) -> Spec:
         """Store a job under its id, and as the latest of its transform."""
         spec = self._seal(parsed)

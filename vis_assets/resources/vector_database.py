@@ -5,6 +5,7 @@ from pathlib import Path
 from vis_assets.resources.specs import QDRANT_KEY, Spec, SpecStore
 from vis_assets.settings import Settings
 from vis_assets.sources import fetch_points
+from vis_assets.sources.hosts import names_listed_host
 from vis_assets.sources.points import AccessPolicy, OnProgress, PointSet, SourceRequest
 
 
@@ -19,12 +20,18 @@ class VectorDatabase:
     def fetch(self, spec: Spec, folder: Path, on_progress: OnProgress) -> PointSet:
         """Fetch all points of the spec; arrays are memory-mapped files in `folder`.
 
+        The installation's own key goes only to hosts that the operator listed: a job may name any other host.
+
         Raises:
             SecretUnreadable: the key is sealed and QDRANT_API_KEY is not set.
             SourceRejected, SourceUnavailable, NoPoints: see `sources`.
         """
-        key = self._specs.reveal(spec, QDRANT_KEY, self._settings.qdrant_api_key, "QDRANT_API_KEY")
-        return fetch_points(source_request(spec, key), access_policy(self._settings), folder, on_progress)
+        policy = access_policy(self._settings)
+        url = spec.job.vector_database_config.connection_url
+        trusted = not url.startswith("file:") and names_listed_host(url, policy)
+        own_key = self._settings.qdrant_api_key if trusted else None
+        key = self._specs.reveal(spec, QDRANT_KEY, own_key, "QDRANT_API_KEY (for hosts in VIS_ASSETS_ALLOWED_HOSTS)")
+        return fetch_points(source_request(spec, key), policy, folder, on_progress)
 
 
 def source_request(spec: Spec, api_key: str | None) -> SourceRequest:

@@ -69,7 +69,10 @@ def job_queue(
 def _wait(
     instance: DagsterInstance, connection: NatsConnection, settings: Settings, specs: SpecStore
 ) -> list[QueuedMessage]:
-    """Wait until there are messages, at most a tick; settle whatever run ends meanwhile."""
+    """Wait until there are messages, at most a tick; settle whatever run ends meanwhile.
+
+    A message that is handed out counts as delivered, so none is asked for while its spec could not be stored.
+    """
     stream_created = connection.run(ensure_stream)
     deadline = time.monotonic() + TICK_SECONDS
     while True:
@@ -81,6 +84,8 @@ def _wait(
         if free <= 0:
             time.sleep(min(POLL_SECONDS, left))
             continue
+
+        specs.require_reachable()
 
         async def poll(
             client: Client, batch: int = free, seconds: float = min(POLL_SECONDS, left)

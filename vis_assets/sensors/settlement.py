@@ -43,7 +43,7 @@ def settle_run(
         outcome = settle(
             connection,
             subject,
-            _sender(run, delivery.job_id, specs),
+            *_sender(run, delivery.job_id, specs),
             ended,
             delivery,
             lambda: instance.add_run_tags(run_id, {SETTLED: now}),
@@ -77,10 +77,11 @@ def _try_to_settle(
         return False
 
 
-def _sender(run: DagsterRun, job_id: str, specs: SpecStore) -> JobEnvelope:
-    """Read who asked; where the spec was deleted meanwhile, the run's tags still know the ids."""
+def _sender(run: DagsterRun, job_id: str, specs: SpecStore) -> tuple[JobEnvelope, tuple[str, ...]]:
+    """Read who asked, and what to warn of; where the spec was deleted meanwhile, the run's tags still know the ids."""
     partition = run.tags.get("dagster/partition", "")
     try:
-        return specs.load(partition, job_id).envelope
+        spec = specs.load(partition, job_id)
     except ObjectMissing:
-        return JobEnvelope(job_id=job_id, visualization_transform_id=int(partition))
+        return JobEnvelope(job_id=job_id, visualization_transform_id=int(partition)), ()
+    return spec.envelope, spec.warnings

@@ -14,6 +14,8 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from vis_assets.errors import HostNotAllowed, InvalidJob, SourceRejected, SourceUnavailable
 from vis_assets.sources.points import AccessPolicy
 
+ANY_PUBLIC_HOST = "*"
+"""In the list of allowed hosts: whatever would be allowed without a list."""
 URL_FIELD = "vector_database_config.connection_url"
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -80,9 +82,12 @@ def judge_host(connection_url: str, policy: AccessPolicy, *, sends_secret: bool)
         )
     host, port = _host_and_port(parts)
     endpoint = Endpoint(parts.scheme, host, port, parts.path.rstrip("/"), None)
-    if policy.allowed_hosts is not None:
-        _require_listed(host, policy.allowed_hosts)
+    if policy.allowed_hosts is not None and _is_listed(host, policy.allowed_hosts):
         return endpoint
+    if policy.allowed_hosts is not None and ANY_PUBLIC_HOST not in policy.allowed_hosts:
+        raise HostNotAllowed(
+            f"{URL_FIELD} points to {host!r}, which is not in VIS_ASSETS_ALLOWED_HOSTS; the operator can add it"
+        )
     address = _judged_address(host)
     if sends_secret and not endpoint.encrypted:
         raise HostNotAllowed(
@@ -90,6 +95,17 @@ def judge_host(connection_url: str, policy: AccessPolicy, *, sends_secret: bool)
             "or have the operator list the host in VIS_ASSETS_ALLOWED_HOSTS"
         )
     return Endpoint(endpoint.scheme, host, port, endpoint.path, address)
+
+
+def names_listed_host(connection_url: str, policy: AccessPolicy) -> bool:
+    """Whether the operator listed the URL's host by name, and so trusts it with the installation's own key.
+
+    Raises:
+        InvalidJob: malformed URL.
+    """
+    return policy.allowed_hosts is not None and _is_listed(
+        _host_and_port(split_url(connection_url))[0], policy.allowed_hosts
+    )
 
 
 def judge_path(connection_url: str, policy: AccessPolicy) -> Path:
@@ -162,11 +178,8 @@ def _host_and_port(parts: SplitResult) -> tuple[str, int | None]:
     return host, port
 
 
-def _require_listed(host: str, allowed_hosts: frozenset[str]) -> None:
-    if _canonical(host) not in {_canonical(allowed) for allowed in allowed_hosts}:
-        raise HostNotAllowed(
-            f"{URL_FIELD} points to {host!r}, which is not in VIS_ASSETS_ALLOWED_HOSTS; the operator can add it"
-        )
+def _is_listed(host: str, allowed_hosts: frozenset[str]) -> bool:
+    return _canonical(host) in {_canonical(allowed) for allowed in allowed_hosts}
 
 
 def _canonical(host: str) -> str:

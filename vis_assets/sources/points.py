@@ -45,7 +45,8 @@ class AccessPolicy:
     """Which hosts and folders a job may reach (operator's decision, never the job's).
 
     Attributes:
-        allowed_hosts: None = any host but loopback, link-local and metadata addresses; else exactly these.
+        allowed_hosts: None = any host but loopback, link-local and metadata addresses; else exactly these, and where
+            `*` is among them also whatever None allows.
         local_root: folder under which file:// sources may lie; None = no file sources.
     """
 

@@ -1,0 +1,81 @@
+"""Makes sure that there is a Chromium for the browser tests: `python -m vis_assets_tests.install_browser`.
+
+In this order: the one that CHROMIUM names, one on PATH, one that Playwright installed before; else Debian's package where
+that can be installed, else Playwright's own download. Without any, the browser tests are skipped, and this says so.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+HEADLESS_ARGUMENTS = (
+    "--no-sandbox",
+    "--use-gl=angle",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-default-apps",
+    "--disable-sync",
+    "--no-first-run",
+)
+"""For a browser that runs as root, draws without a graphics card and calls nobody."""
+NOTICE = """
+************************************************************************
+* NO BROWSER: none is installed, and none could be installed.          *
+* The tests that need one will be SKIPPED. Install chromium, or set    *
+* CHROMIUM to the path of a Chromium or Chrome, and run them again.    *
+************************************************************************
+"""
+
+
+def find_browser() -> str | None:
+    """Path of a Chromium or Chrome, None where there is none."""
+    chosen = os.environ.get("CHROMIUM")
+    if chosen:
+        return shutil.which(chosen)
+    on_path = (shutil.which(name) for name in NAMES)
+    return next(filter(None, on_path), None) or _of_playwright()
+
+
+def main() -> None:
+    """Install a browser where there is none; never fail."""
+    if find_browser() is None:
+        for commands in _ways():
+            if all(_succeeds(command) for command in commands) and find_browser() is not None:
+                break
+    found = find_browser()
+    sys.stdout.write(f"browser tests use {found}\n" if found else NOTICE)
+
+
+def _ways() -> list[list[Sequence[str]]]:
+    ways: list[list[Sequence[str]]] = []
+    if os.geteuid() == 0 and shutil.which("apt-get"):
+        ways.append([("apt-get", "update"), ("apt-get", "install", "-y", "--no-install-recommends", "chromium")])
+    ways.append([(sys.executable, "-m", "playwright", "install", "chromium")])
+    return ways
+
+
+def _succeeds(command: Sequence[str]) -> bool:
+    sys.stdout.write(f"no browser yet: {' '.join(command)}\n")
+    sys.stdout.flush()
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    try:
+        return subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, timeout=900, check=False).returncode == 0
+    except (OSError, subprocess.TimeoutExpired) as error:
+        sys.stdout.write(f"{command[0]}: {error}\n")
+        return False
+
+
+def _of_playwright() -> str | None:
+    folder = Path(os.environ.get("PLAYWRIGHT_BROWSERS_PATH") or Path.home() / ".cache" / "ms-playwright")
+    found = sorted(path for path in folder.glob("chromium-*/chrome-linux*/chrome") if os.access(path, os.X_OK))
+    return str(found[-1]) if found else None
+
+
+if __name__ == "__main__":
+    main()
