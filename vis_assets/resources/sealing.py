@@ -14,23 +14,25 @@ KEY_FILE = "secret.key"
 class Sealer:
     """Seals with the first key; opens with any."""
 
-    def __init__(self, keys: list[str]) -> None:
-        """Take Fernet keys, newest first.
+    def __init__(self, keys: list[str] | Path) -> None:
+        """Take Fernet keys, newest first, or a key file, which is read, or made, on first use.
 
         Raises:
             InvalidSetting: a key is no Fernet key.
         """
-        try:
-            self._fernet = MultiFernet([Fernet(key) for key in keys])
-        except ValueError:
-            raise InvalidSetting(
-                "VIS_ASSETS_SECRET_KEY is no list of Fernet keys (32 url-safe base64 bytes each); make one with "
-                "python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'"
-            ) from None
+        self._file = keys if isinstance(keys, Path) else None
+        self._ready = None if isinstance(keys, Path) else _fernet(keys)
+
+    @property
+    def _keys(self) -> MultiFernet:
+        if self._ready is None:
+            assert self._file is not None
+            self._ready = _fernet([_own_key(self._file)])
+        return self._ready
 
     def seal(self, secret: str) -> str:
         """Encrypt and sign a secret."""
-        return self._fernet.encrypt(secret.encode()).decode()
+        return self._keys.encrypt(secret.encode()).decode()
 
     def open(self, token: str) -> str:
         """Decrypt what `seal` returned.
@@ -39,7 +41,7 @@ class Sealer:
             SecretUnreadable: none of the keys made this token.
         """
         try:
-            return self._fernet.decrypt(token.encode()).decode()
+            return self._keys.decrypt(token.encode()).decode()
         except InvalidToken:
             raise SecretUnreadable("it was sealed with a key that VIS_ASSETS_SECRET_KEY no longer holds") from None
 
@@ -48,7 +50,17 @@ def open_sealer(settings: Settings) -> Sealer:
     """Make the sealer of this installation; without `VIS_ASSETS_SECRET_KEY`, from a key file made on first use."""
     if settings.secret_key is not None:
         return Sealer([key.strip() for key in settings.secret_key.get_secret_value().split(",")])
-    return Sealer([_own_key(settings.home / KEY_FILE)])
+    return Sealer(settings.home.absolute() / KEY_FILE)
+
+
+def _fernet(keys: list[str]) -> MultiFernet:
+    try:
+        return MultiFernet([Fernet(key) for key in keys])
+    except ValueError:
+        raise InvalidSetting(
+            "VIS_ASSETS_SECRET_KEY is no list of Fernet keys (32 url-safe base64 bytes each); make one with "
+            "python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'"
+        ) from None
 
 
 def _own_key(path: Path) -> str:

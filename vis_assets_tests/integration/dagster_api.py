@@ -104,6 +104,16 @@ class Dagster:
             time.sleep(0.5)
         return status
 
+    def errors(self, run_id: str) -> str:
+        """All error texts of a run, causes included."""
+        error = "error { message causes { message } errorChain { error { message } } }"
+        answer = self.ask(
+            "query ($id: ID!) { logsForRun(runId: $id) { __typename ... on EventConnection { events {"
+            f" ... on ExecutionStepFailureEvent {{ {error} }} ... on RunFailureEvent {{ {error} }} }} }} }} }}",
+            id=run_id,
+        )
+        return json.dumps(answer, ensure_ascii=False)
+
     def backfill(self, assets: Sequence[str], partitions: Sequence[str]) -> str:
         """Backfill partitions of assets with no run config and wait for its end; return its status."""
         answer = self.ask(

@@ -47,6 +47,15 @@ class Sent:
 
 
 @dataclass(frozen=True)
+class StoredObject:
+    """An object of the store; names of metadata in lower case, as HTTP does not tell them apart."""
+
+    body: bytes
+    content_type: str
+    metadata: dict[str, str]
+
+
+@dataclass(frozen=True)
 class Live:
     """The running stack and those who use it."""
 
@@ -92,9 +101,11 @@ class Live:
         listed = self.s3().list_objects_v2(Bucket=self.environment["S3_BUCKET_NAME"], Prefix=prefix)
         return [entry["Key"] for entry in listed.get("Contents", [])]
 
-    def object(self, key: str) -> Any:
+    def object(self, key: str) -> StoredObject:
         """One object, as S3 answers."""
-        return self.s3().get_object(Bucket=self.environment["S3_BUCKET_NAME"], Key=key)
+        answer = self.s3().get_object(Bucket=self.environment["S3_BUCKET_NAME"], Key=key)
+        metadata = {name.lower(): value for name, value in answer["Metadata"].items()}
+        return StoredObject(answer["Body"].read(), answer["ContentType"], metadata)
 
 
 _RUNNING = pytest.StashKey[tuple[Live, contextlib.ExitStack]]()
@@ -129,6 +140,7 @@ def _running() -> Iterator[Live]:
         keyed = until_exit.enter_context(EmbeddedQdrant(api_key=jobs.QDRANT_KEY))
         jobs.fill(qdrant)
         jobs.fill(keyed)
+        docstrings = until_exit.enter_context(EmbeddedQdrant())
         maps_port = free_port()
         overrides = {
             **jobs.ENVIRONMENT_SECRETS,
@@ -146,7 +158,10 @@ def _running() -> Iterator[Live]:
         application = Application(nats_url).open()
         until_exit.callback(application.close)
         eventually(application.has_stream, "the job_queue sensor made the stream of jobs")
-        sent = _send(application, qdrant.url, keyed.url, folder)
+        sent = _send(application, qdrant.url, keyed.url, docstrings.url)
+        corpus = demo_corpus(DOCSTRING_COUNT, folder / "corpus")
+        docstrings.load_corpus(DOCSTRINGS, corpus.vectors, corpus.table)
+        application.publish(sent.big)
         assert stack.dagster_url is not None
         dagster = Dagster(stack.dagster_url)
         yield Live(folder, stack, application, dagster, qdrant.url, keyed.url, maps_url, sent)
@@ -171,8 +186,8 @@ def _guarded_nats(folder: Path) -> Iterator[str]:
         child.stop()
 
 
-def _send(application: Application, url: str, keyed_url: str, folder: Path) -> Sent:
-    """Send every job; those that end at once go first, the big one last."""
+def _send(application: Application, url: str, keyed_url: str, docstrings_url: str) -> Sent:
+    """Send every job but the big one, whose collection takes a while to make."""
     broken = {
         "no JSON": application.publish_bytes(b'{"job_id": "half'),
         "no object": application.publish_bytes(b"[1, 2]"),
@@ -187,7 +202,7 @@ def _send(application: Application, url: str, keyed_url: str, folder: Path) -> S
         platform=jobs.platform_job(keyed_url),
         first=first,
         second=second,
-        big=jobs.job(126, url, qdrant_collection_name=DOCSTRINGS),
+        big=jobs.job(126, docstrings_url, qdrant_collection_name=DOCSTRINGS),
     )
     for job in (example, first, *sent.refused.values(), second, sent.platform):
         application.publish(job)

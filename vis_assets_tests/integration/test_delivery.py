@@ -68,11 +68,10 @@ def test_page_stands_in_the_store(live: Live) -> None:
     """The page lies at the key of the result, as HTML, and says which job made it."""
     result = live.application.result(live.sent.example["job_id"])
     page = live.object(result["htmlS3Key"])
-    assert page["ContentType"].startswith("text/html")
-    assert page["Metadata"]["job-id"] == result["jobId"]
-    body = page["Body"].read()
-    assert b"Document Clusters" in body
-    assert len(body) == result["statsJson"]["html_bytes"]
+    assert page.content_type.startswith("text/html")
+    assert page.metadata["job-id"] == result["jobId"]
+    assert b"Document Clusters" in page.body
+    assert len(page.body) == result["statsJson"]["html_bytes"]
 
 
 def test_message_is_acknowledged(live: Live) -> None:
@@ -124,5 +123,5 @@ def test_jobs_of_one_map_take_turns(live: Live) -> None:
     runs = [live.dagster.run_of_job(job["job_id"]) for job in (live.sent.first, live.sent.second)]
     assert runs[0]["endTime"] <= runs[1]["startTime"]
     page = live.object(second["htmlS3Key"])
-    assert page["Metadata"]["job-id"] == second["jobId"]
-    assert b"second" in page["Body"].read()
+    assert page.metadata["job-id"] == second["jobId"]
+    assert b"second" in page.body

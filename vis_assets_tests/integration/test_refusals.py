@@ -8,7 +8,7 @@ from vis_assets_tests.integration.test_delivery import RESULT_KEYS
 from vis_assets_tests.integration.wire import TERMINAL, Message, eventually
 
 REASONS = {
-    "missing collection": ["no_such_collection", "does not exist"],
+    "missing collection": ["no_such_collection", "check the name"],
     "empty collection": ["'empty'", "no points"],
     "filter that matches nothing": ["embedded_789_embedder_1", "filter"],
     "wrong vector name": ["'abstract'", "'title'", "'body'"],
@@ -93,10 +93,12 @@ def test_queued_job_can_be_canceled(live: Live) -> None:
     ahead, job = jobs.job(139, live.qdrant_url, qdrant_collection_name=jobs.TINY), jobs.job(139, live.qdrant_url)
     live.application.publish(ahead)
     sequence = live.application.publish(job)
-    eventually(lambda: bool(live.dagster.runs(vis_assets__job_id=job["job_id"])), "the job has a run", 300)
-    run_id = live.dagster.run_of_job(job["job_id"])["runId"]
-    assert live.dagster.status(run_id) == "QUEUED"
-    live.dagster.terminate(run_id)
+    eventually(
+        lambda: any(run["status"] == "QUEUED" for run in live.dagster.runs(vis_assets__job_id=job["job_id"])),
+        "the job's run waits in the queue",
+        200,
+    )
+    live.dagster.terminate(live.dagster.run_of_job(job["job_id"])["runId"])
     assert live.application.result(job["job_id"])["status"] == "canceled"
     require_acknowledged(live, sequence)
     assert live.application.result(ahead["job_id"])["status"] == "completed"
