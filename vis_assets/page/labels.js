@@ -2,7 +2,7 @@
 // Takes the place of deck.gl's CollisionFilterExtension, which lets labels overlap and half fades them.
 (() => {
   const MAX_LINES = 3;
-  const GAP_PX = 5; // kept free between labels; their halo is drawn there
+  const GAP_PX = 8; // kept free between labels; their halo is drawn there
   const PAUSE_MS = 100; // between two layouts while the view moves
   const FULL_SIZE_AT_PX = 1000; // on a narrower map letters are smaller
   const SMALLEST_SCALE = 0.75;

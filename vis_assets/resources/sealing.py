@@ -66,7 +66,7 @@ def _fernet(keys: list[str], origin: str) -> MultiFernet:
 
 
 def _own_key(path: Path) -> str:
-    """Read the key file, or make it, readable by its owner only; two processes or threads that race agree on one key."""
+    """Read the key file, or make it, readable by its owner only; whoever races for it gets the same key."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
         handle, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
