@@ -36,7 +36,7 @@ async def take(client: Client, batch: int = 10, timeout_seconds: float = 1.0) ->
 
 
 def test_missing_stream_and_consumer_are_made(nats: NatsConnection) -> None:
-    """On an empty server the stream and its consumer are made as the platform makes them; asking again changes nothing."""
+    """On an empty server stream and consumer are made as the platform makes them; asking again changes nothing."""
 
     async def ensure(client: Client) -> tuple[StreamConfig, ConsumerConfig]:
         assert await ensure_stream(client) == await ensure_stream(client) > 0
@@ -70,13 +70,15 @@ def test_what_others_made_is_left_alone(nats: NatsConnection) -> None:
                 description="somebody else's",
             ),
         )
-        before = (await jetstream.stream_info(JOB_STREAM)).config, (
-            await jetstream.consumer_info(JOB_STREAM, JOB_CONSUMER)
-        ).config
+        before = (
+            (await jetstream.stream_info(JOB_STREAM)).config,
+            (await jetstream.consumer_info(JOB_STREAM, JOB_CONSUMER)).config,
+        )
         await ensure_stream(client)
-        after = (await jetstream.stream_info(JOB_STREAM)).config, (
-            await jetstream.consumer_info(JOB_STREAM, JOB_CONSUMER)
-        ).config
+        after = (
+            (await jetstream.stream_info(JOB_STREAM)).config,
+            (await jetstream.consumer_info(JOB_STREAM, JOB_CONSUMER)).config,
+        )
         await publish(client, b"a")
         return *before, *after, await take(client)
 
