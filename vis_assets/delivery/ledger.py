@@ -1,0 +1,269 @@
+"""Where records, results, dead letters and cancel requests live in JetStream. The only place that knows their names.
+
+    visualization_jobs      key-value bucket   unfinished jobs, by job id (job_record.py)
+    visualization_leases    key-value bucket   run id -> who works on it; renewed by the run's lease keeper
+    visualization_pages     key-value bucket   partition/visualization -> the newest job that made the page
+    visualization_cancels   key-value bucket   ids of jobs to cancel that were not taken in yet
+    VISUALIZATION_RESULTS   stream             visualization.results.{job_id}: one terminal result per job, for ever first wins
+    DLQ_VISUALIZATION_TRANSFORMS  stream       visualization.dead.{job_id}: jobs that were given up, secrets sealed
+    VISUALIZATION_CONTROL   stream             workers.visualization-transform.cancel: {"job_id": ...}
+"""
+
+import json
+import re
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from nats.aio.client import Client
+from nats.js.api import DiscardPolicy, KeyValueConfig, RetentionPolicy, StreamConfig
+from nats.js.errors import APIError, BucketNotFoundError, KeyNotFoundError, KeyWrongLastSequenceError, NotFoundError
+from nats.js.kv import KeyValue
+
+from vis_assets.delivery.connection import REQUEST_SECONDS
+from vis_assets.delivery.job_record import JobRecord
+
+JOBS = "visualization_jobs"
+LEASES = "visualization_leases"
+CANCELS = "visualization_cancels"
+PAGES = "visualization_pages"
+RESULT_STREAM = "VISUALIZATION_RESULTS"
+DEAD_STREAM = "DLQ_VISUALIZATION_TRANSFORMS"
+CONTROL_STREAM = "VISUALIZATION_CONTROL"
+CANCEL_SUBJECT = "workers.visualization-transform.cancel"
+WRONG_LAST_SEQUENCE = 10071
+DAY_SECONDS = 86_400.0
+
+
+@dataclass(frozen=True)
+class Held:
+    """A record and the revision it was read at."""
+
+    record: JobRecord
+    revision: int
+
+
+async def ensure(client: Client, result_days: float, dead_days: float) -> None:
+    """Create the buckets and streams that are missing; never change what is there."""
+    await _bucket(client, JOBS, ttl_seconds=0)
+    await _bucket(client, LEASES, ttl_seconds=DAY_SECONDS)
+    await _bucket(client, CANCELS, ttl_seconds=DAY_SECONDS)
+    await _bucket(client, PAGES, ttl_seconds=0)
+    await _stream(client, RESULT_STREAM, "visualization.results.*", result_days)
+    await _stream(client, DEAD_STREAM, "visualization.dead.*", dead_days)
+    await _stream(client, CONTROL_STREAM, CANCEL_SUBJECT, 1.0, RetentionPolicy.WORK_QUEUE)
+
+
+async def read_records(client: Client) -> list[Held]:
+    """Return every unfinished job."""
+    bucket = await client.jetstream(timeout=REQUEST_SECONDS).key_value(JOBS)
+    held = []
+    for key in await _keys(client, JOBS):
+        try:
+            entry = await bucket.get(key)
+        except KeyNotFoundError:
+            continue
+        held.append(Held(JobRecord.decode(entry.value or b"{}"), entry.revision or 0))
+    return held
+
+
+async def create_record(client: Client, record: JobRecord) -> bool:
+    """Create the record of a new job; return False where the job has one already."""
+    bucket = await client.jetstream(timeout=REQUEST_SECONDS).key_value(JOBS)
+    try:
+        await bucket.create(record.job_id, record.encode())
+    except KeyWrongLastSequenceError:
+        return False
+    return True
+
+
+async def replace_record(client: Client, record: JobRecord, revision: int) -> bool:
+    """Replace a record that nobody changed since it was read; return False where somebody did."""
+    bucket = await client.jetstream(timeout=REQUEST_SECONDS).key_value(JOBS)
+    try:
+        await bucket.update(record.job_id, record.encode(), last=revision)
+    except KeyWrongLastSequenceError:
+        return False
+    return True
+
+
+async def read_record(client: Client, job_id: str) -> Held | None:
+    """Return the record of an unfinished job; None where there is none."""
+    bucket = await client.jetstream(timeout=REQUEST_SECONDS).key_value(JOBS)
+    try:
+        entry = await bucket.get(job_id)
+    except KeyNotFoundError:
+        return None
+    return Held(JobRecord.decode(entry.value or b"{}"), entry.revision or 0)
+
+
+async def remove_record(client: Client, job_id: str) -> None:
+    """Remove the record of a finished job, history included."""
+    await _forget(client, JOBS, job_id)
+
+
+async def write_result(client: Client, job_id: str, result: bytes) -> bytes:
+    """Write the terminal result of a job unless it has one; return the one that stands."""
+    jetstream = client.jetstream(timeout=REQUEST_SECONDS)
+    subject = f"visualization.results.{job_id}"
+    headers = {"Nats-Expected-Last-Subject-Sequence": "0"}
+    try:
+        await jetstream.publish(subject, result, headers=headers, stream=RESULT_STREAM)
+    except APIError as error:
+        if error.err_code != WRONG_LAST_SEQUENCE:
+            raise
+        standing = await read_result(client, job_id)
+        return standing if standing is not None else result
+    return result
+
+
+async def read_result(client: Client, job_id: str) -> bytes | None:
+    """Return the terminal result of a job; None where it has none."""
+    try:
+        message = await client.jetstream(timeout=REQUEST_SECONDS).get_last_msg(
+            RESULT_STREAM, f"visualization.results.{job_id}"
+        )
+    except NotFoundError:
+        return None
+    return message.data
+
+
+async def write_dead_letter(client: Client, job_id: str, body: bytes) -> None:
+    """Keep a job that was given up; written twice, it is kept once."""
+    await client.jetstream(timeout=REQUEST_SECONDS).publish(f"visualization.dead.{job_id}", body, stream=DEAD_STREAM)
+
+
+async def read_dead_letters(client: Client) -> dict[str, dict[str, Any]]:
+    """Return every dead letter by job id, oldest first."""
+    jetstream = client.jetstream(timeout=REQUEST_SECONDS)
+    letters = {}
+    for subject in await _subjects(client, DEAD_STREAM):
+        message = await jetstream.get_last_msg(DEAD_STREAM, subject)
+        letters[subject.rpartition(".")[2]] = json.loads(message.data or b"{}")
+    return letters
+
+
+async def purge_dead_letter(client: Client, job_id: str | None) -> int:
+    """Remove one dead letter, or all; return how many."""
+    subject = f"visualization.dead.{job_id}" if job_id else None
+    count = len([s for s in await _subjects(client, DEAD_STREAM) if subject in (None, s)])
+    await client.jetstream(timeout=REQUEST_SECONDS).purge_stream(DEAD_STREAM, subject=subject)
+    return count
+
+
+async def renew_lease(client: Client, run_id: str, job_id: str, attempt: int, pid: int) -> None:
+    """Say that a run's process is alive."""
+    bucket = await client.jetstream(timeout=REQUEST_SECONDS).key_value(LEASES)
+    lease = {"job_id": job_id, "attempt": attempt, "pid": pid, "renewed": time.time()}
+    await bucket.put(run_id, json.dumps(lease).encode())
+
+
+async def lease_renewed(client: Client, run_id: str) -> float | None:
+    """Return when a run's lease was renewed, seconds since 1970; None if never."""
+    bucket = await client.jetstream(timeout=REQUEST_SECONDS).key_value(LEASES)
+    try:
+        entry = await bucket.get(run_id)
+    except KeyNotFoundError:
+        return None
+    return float(json.loads(entry.value or b"{}")["renewed"])
+
+
+async def drop_lease(client: Client, run_id: str) -> None:
+    """Forget a run's lease."""
+    await _forget(client, LEASES, run_id)
+
+
+async def _bucket(client: Client, name: str, ttl_seconds: float) -> KeyValue:
+    jetstream = client.jetstream(timeout=REQUEST_SECONDS)
+    try:
+        return await jetstream.key_value(name)
+    except BucketNotFoundError:
+        return await jetstream.create_key_value(KeyValueConfig(bucket=name, history=1, ttl=ttl_seconds or None))
+
+
+async def _stream(
+    client: Client, name: str, subject: str, days: float, retention: RetentionPolicy = RetentionPolicy.LIMITS
+) -> None:
+    jetstream = client.jetstream(timeout=REQUEST_SECONDS)
+    try:
+        await jetstream.stream_info(name)
+    except NotFoundError:
+        limits = {"max_msgs_per_subject": 1} if retention is RetentionPolicy.LIMITS else {}
+        await jetstream.add_stream(
+            StreamConfig(
+                name=name, subjects=[subject], retention=retention, max_age=days * DAY_SECONDS, discard=DiscardPolicy.OLD, **limits
+            )
+        )
+
+
+async def note_cancel(client: Client, job_id: str) -> None:
+    """Remember that a job is to be canceled whose message may not have been taken in yet."""
+    bucket = await client.jetstream(timeout=REQUEST_SECONDS).key_value(CANCELS)
+    await bucket.put(job_id, b"{}")
+
+
+async def is_canceled(client: Client, job_id: str) -> bool:
+    """Whether somebody asked to cancel a job before it was taken in."""
+    bucket = await client.jetstream(timeout=REQUEST_SECONDS).key_value(CANCELS)
+    try:
+        await bucket.get(job_id)
+    except KeyNotFoundError:
+        return False
+    return True
+
+
+async def read_newest(client: Client) -> dict[str, tuple[str, tuple[int, int]]]:
+    """Return for each page, "partition/visualization", the newest job that made it: its id and when it was accepted."""
+    bucket = await client.jetstream(timeout=REQUEST_SECONDS).key_value(PAGES)
+    newest = {}
+    for key in await _keys(client, PAGES):
+        value = json.loads((await bucket.get(key)).value or b"{}")
+        newest[key] = (value["job_id"], (value["accepted"][0], value["accepted"][1]))
+    return newest
+
+
+async def note_newest(client: Client, record: JobRecord) -> None:
+    """Remember that this job made its page."""
+    bucket = await client.jetstream(timeout=REQUEST_SECONDS).key_value(PAGES)
+    value = {"job_id": record.job_id, "accepted": record.accepted}
+    await bucket.put(record.page, json.dumps(value).encode())
+
+
+async def read_cancels(client: Client) -> list[str]:
+    """Return the job ids of the cancel messages that wait, and remove the messages."""
+    jetstream = client.jetstream(timeout=REQUEST_SECONDS)
+    job_ids = []
+    for _ in range((await jetstream.stream_info(CONTROL_STREAM)).state.messages):
+        first = (await jetstream.stream_info(CONTROL_STREAM)).state.first_seq
+        message = await jetstream.get_msg(CONTROL_STREAM, first)
+        job_id = _job_id_of(message.data or b"")
+        if job_id is not None:
+            await note_cancel(client, job_id)
+            job_ids.append(job_id)
+        await jetstream.delete_msg(CONTROL_STREAM, first)
+    return job_ids
+
+
+def _job_id_of(payload: bytes) -> str | None:
+    """Read a cancel message; anything else is dropped."""
+    try:
+        job_id = json.loads(payload)["job_id"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return job_id if isinstance(job_id, str) and re.fullmatch(r"[A-Za-z0-9_-]{1,64}", job_id) else None
+
+
+async def _forget(client: Client, bucket: str, key: str) -> None:
+    """Remove a key and its history; a bucket's own delete leaves a marker for ever."""
+    await client.jetstream(timeout=REQUEST_SECONDS).purge_stream(f"KV_{bucket}", subject=f"$KV.{bucket}.{key}")
+
+
+async def _subjects(client: Client, stream: str) -> list[str]:
+    info = await client.jetstream(timeout=REQUEST_SECONDS).stream_info(stream, subjects_filter=">")
+    return sorted(info.state.subjects or {})
+
+
+async def _keys(client: Client, bucket: str) -> list[str]:
+    """List the keys of a bucket in one request; nats-py's own way makes a consumer each time."""
+    prefix = f"$KV.{bucket}."
+    return [subject.removeprefix(prefix) for subject in await _subjects(client, f"KV_{bucket}")]
