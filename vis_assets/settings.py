@@ -199,7 +199,12 @@ def describe_settings(settings: Settings) -> list[dict[str, str | None]]:
 
 
 def redacted(url: str) -> str:
-    """Return the servers of a NATS URL without users and passwords: where there is an `@`, only what follows it."""
+    """Return the servers of a NATS URL without users and passwords.
+
+    A password may hold any character, a comma or an unescaped `@` or `/` too: where the URL has an `@`, only that is
+    shown of each server which follows its last `@` and looks like a host and port.
+    """
     if "@" not in url:
         return url
-    return ",".join(re.findall(r"@([^@,/]*)", url))
+    servers = (server.rpartition("@")[2] for server in url.split(",") if "@" in server)
+    return ",".join(s for s in servers if re.fullmatch(r"([\w.-]+|\[[0-9a-fA-F:]+\])(:\d+)?", s)) or "(hidden)"

@@ -102,8 +102,10 @@ def _explain(run: EndedRun) -> str:
     if run.timed_out:
         return "timeout: the run took longer than PROCESSING_TIMEOUT_SECS allows and was stopped"
     for class_name, message in run.error_chain:
-        if class_name != "PermanentError" and isinstance(getattr(errors, class_name, None), type):
+        if isinstance(getattr(errors, class_name, None), type):
             return message
+    if run.status is Status.COMPLETED:
+        return f"the run ended well but made no page; see Dagster run {run.run_id}"
     if run.error_chain:
         return f"unexpected {run.error_chain[-1][0]}; the log of Dagster run {run.run_id} holds the details"
     return f"the run's process ended without a word (killed, or out of memory?); see Dagster run {run.run_id}"

@@ -37,7 +37,7 @@ def find(partition: str, store: ObjectStore, instance: DagsterInstance) -> Doome
     Raises:
         InvalidJob: the id is no whole number.
     """
-    if not partition.isdigit():
+    if not (partition.isascii() and partition.isdigit()):
         raise InvalidJob(f"{partition!r} is no visualization_transform_id; give a whole number")
     keys = list(store.keys(f"specs/{partition}/"))
     keys += [key for key in store.keys("assets/") if key.split("/")[2:3] == [partition]]

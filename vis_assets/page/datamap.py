@@ -37,6 +37,8 @@ FONT = "Roboto"
 NOISE_KEY = "vis-assets-noise"
 """Stands for noise inside the page's script, where the real name would have to be trusted."""
 _SHOW_ALL_BELOW = 2_000
+_FIRST_VIEW_FRACTION = 0.97
+"""Share of the points in the first view; the farthest would make the others small."""
 _OUTLINE_OPACITY = 170
 _environment = threading.Lock()
 
@@ -103,13 +105,12 @@ def _draw(content: MapContent, config: VisualizationConfig, names: list[str], ho
                 noise_color=config.noise_color,
                 noise_label=NOISE_KEY,
                 cluster_boundary_line_width=3.0,
-                initial_zoom_fraction=1.0 if len(places) < _SHOW_ALL_BELOW else 0.999,
+                initial_zoom_fraction=1.0 if len(places) < _SHOW_ALL_BELOW else _FIRST_VIEW_FRACTION,
                 point_size_scale=_point_size_scale(places),
                 text_min_pixel_size=12,
                 text_max_pixel_size=28,
-                text_collision_size_scale=2.0,
                 min_fontsize=13,
-                max_fontsize=22,
+                max_fontsize=20,
                 enable_search=True,
                 enable_topic_tree=config.enable_topic_tree,
                 topic_tree_kwds={"title": "Topics", "color_bullets": True},

@@ -9,6 +9,7 @@ hash, and nothing is fetched, so even a hole that we missed has nowhere to go.
 import base64
 import hashlib
 import re
+from pathlib import Path
 
 from vis_assets.errors import ComputeFailed
 from vis_assets.page import texts, vendor
@@ -21,6 +22,8 @@ _TITLE = re.compile(r"<title>.*?</title>", re.DOTALL)
 _SCRIPT = re.compile(r"<script(?: type=\"module\")?>(.*?)</script>", re.DOTALL)
 _GZIP_IN_PAGE = re.compile(r'(DataEncoded = ")(H4sI[A-Za-z0-9+/]{12})')
 _CONTENT_TYPE = '<meta http-equiv="content-type" content="text/html; charset=UTF-8" />'
+
+_LABEL_SCRIPT = Path(__file__).with_name("labels.js")
 
 _SCRIPT_CHANGES = {
     # the map's own box, not the window, decides the zoom
@@ -41,6 +44,8 @@ _SCRIPT_CHANGES = {
     '<script type="module">': (
         '<script type="module">\n    await Promise.allSettled([...document.fonts].map((face) => face.load()));\n'
     ),
+    # lets labels overlap and half fades them; labels.js chooses the ones to draw
+    "extensions:[new deck.CollisionFilterExtension()]": "extensions:[]",
     '<div style="isolation: isolate; position: relative;">': '<div id="map">',
 }
 _TREE_CHANGE = (
@@ -71,7 +76,8 @@ def harden(page: str, config: VisualizationConfig, assets: vendor.VendorAssets |
     page = _change_first(_LIBRARY_BLOCK, _libraries(assets), page)
     title = texts.escape(config.title or "") or "Topic map"
     page = _change_first(_TITLE, f"<title>{title}</title>", page)
-    page = _change(page, "</head>", f"<style>{_style(config, assets)}</style>\n</head>", count=1)
+    head = f"<style>{_style(config, assets)}</style>\n<script>{_embeddable(_LABEL_SCRIPT.read_text('ascii'))}</script>"
+    page = _change(page, "</head>", f"{head}\n</head>", count=1)
     page = _change(page, '<div class="stack bottom-left">', '<div class="stack bottom-left">' + _legend(config))
     page = _GZIP_IN_PAGE.sub(_drop_time, page)
     policy = f'<meta http-equiv="Content-Security-Policy" content="{_policy(page, config, assets)}" />'
@@ -132,7 +138,9 @@ def _style(config: VisualizationConfig, assets: vendor.VendorAssets | None) -> s
         ".expand-all-btn{display:none}",  # there is one level
         ".topic-tree-header h3{margin:0.6em 0}",
         "#loading{pointer-events:none}#loading-image{width:64px;left:calc(50% - 32px)}",
-        "#title-container{max-width:min(36em,80vw);overflow-wrap:anywhere;line-height:1.2!important}",
+        "#title-container{max-width:min(44em,80vw);overflow-wrap:anywhere;line-height:1.2!important}",
+        "@media(max-width:900px){#title-container span{font-size:11pt!important}"
+        "#title-container #main-title{font-size:16pt!important}}",
         ".container-box{border-radius:10px}",
         "input#text-search{font-size:15px;width:14em;max-width:70vw;padding:6px 10px;border:1px solid #88888888}",
         ".deck-tooltip{white-space:pre-line;overflow-wrap:anywhere;max-width:min(26em,60%)!important;line-height:1.35;"

@@ -5,6 +5,7 @@ Each materialization writes its files under a generation of its own and then swi
 """
 
 import json
+import mmap
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -29,11 +30,12 @@ CONTENT_TYPES = {
 
 def write_points(points: PointSet, folder: Path) -> None:
     """Write points as `vectors.npy` (n, d) float32 and `points.parquet` (id, text, payload), rows in one order."""
-    source = getattr(points.vectors, "filename", None)
-    if source is not None and Path(source).suffix == ".npy":
+    vectors = points.vectors
+    source = Path(str(getattr(vectors, "filename", "")))
+    if isinstance(vectors.base, mmap.mmap) and source.suffix == ".npy":  # the whole file, not a part of it
         shutil.copyfile(source, folder / "vectors.npy")
     else:
-        np.save(folder / "vectors.npy", points.vectors, allow_pickle=False)
+        np.save(folder / "vectors.npy", vectors, allow_pickle=False)
     about = {"text_field": points.text_field, "notes": list(points.notes)}
     table = points.table.replace_schema_metadata({"vis_assets": json.dumps(about)})
     pq.write_table(table, folder / "points.parquet", compression="zstd")

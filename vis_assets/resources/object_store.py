@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from vis_assets.errors import ObjectMissing, PermanentError, StoreUnavailable
 from vis_assets.settings import Settings
 
+WRITE = "write"
 _KEY_PART = re.compile(r"[A-Za-z0-9@_+=-][A-Za-z0-9@._+=-]*")
 
 
@@ -71,7 +72,7 @@ class FolderStore:
     ) -> None:
         """See ObjectStore: the file is written aside, flushed to disk and then renamed."""
         target = self.path(key)
-        with self._translated("write", key):
+        with self._translated(WRITE, key):
             target.parent.mkdir(parents=True, exist_ok=True)
             handle, aside = tempfile.mkstemp(dir=target.parent, prefix=".writing-")
             try:
@@ -106,10 +107,11 @@ class FolderStore:
     def keys(self, prefix: str) -> Iterator[str]:
         """See ObjectStore."""
         base = self.root / prefix.rpartition("/")[0]
-        for path in base.rglob("*"):
-            key = path.relative_to(self.root).as_posix()
-            if key.startswith(prefix) and path.is_file() and not path.name.startswith("."):
-                yield key
+        for folder, _, names in os.walk(base):
+            for name in names:
+                key = Path(folder, name).relative_to(self.root).as_posix()
+                if key.startswith(prefix) and not name.startswith("."):
+                    yield key
 
     def delete(self, key: str) -> None:
         """See ObjectStore; folders left empty go too."""
@@ -129,7 +131,12 @@ class FolderStore:
     def _translated(self, action: str, key: str) -> Iterator[None]:
         try:
             yield
-        except (FileNotFoundError, NotADirectoryError):
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+            if action == WRITE:
+                raise StoreUnavailable(
+                    f"cannot write {key} in {self.describe()}: {error.strerror}; "
+                    "check the disk and its permissions, and that every part of the path is a folder"
+                ) from None
             raise ObjectMissing(f"no object {key} in {self.describe()}") from None
         except OSError as error:
             raise StoreUnavailable(
@@ -150,7 +157,7 @@ class S3Store:
     ) -> None:
         """See ObjectStore: one PUT or one multipart upload, both of which S3 shows only when complete."""
         extra = {"ContentType": content_type, "Metadata": dict(metadata or {})}
-        with self._translated("write", key):
+        with self._translated(WRITE, key):
             if isinstance(source, bytes):
                 self.client.put_object(Bucket=self.bucket, Key=check_key(key), Body=source, **extra)
             else:
@@ -194,7 +201,7 @@ class S3Store:
 
     @contextlib.contextmanager
     def _translated(self, action: str, key: str) -> Iterator[None]:
-        from boto3.exceptions import S3UploadFailedError
+        from boto3.exceptions import Boto3Error, S3UploadFailedError
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
@@ -206,7 +213,13 @@ class S3Store:
             raise StoreUnavailable(
                 f"cannot {action} {key} in {self.describe()}: {code}; check the bucket, its policy and AWS_*"
             ) from None
-        except (BotoCoreError, S3UploadFailedError) as error:
+        except S3UploadFailedError as error:
+            refusal = re.search(r"\((\w+)\) when calling", str(error))
+            reason = refusal[1] if refusal else "the upload broke off"
+            raise StoreUnavailable(
+                f"cannot {action} {key} in {self.describe()}: {reason}; check the bucket, its policy and AWS_*"
+            ) from None
+        except (BotoCoreError, Boto3Error) as error:
             raise StoreUnavailable(
                 f"cannot {action} {key} in {self.describe()}: {type(error).__name__}; "
                 "is AWS_ENDPOINT_URL right and reachable?"

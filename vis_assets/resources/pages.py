@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from dagster import InputContext, IOManager, OutputContext
 
+from vis_assets.errors import PermanentError
 from vis_assets.protocol.job import VisualizationTransformJob
 from vis_assets.resources.object_store import ObjectStore, check_key
 from vis_assets.resources.run_spec import RunSpecs
@@ -31,6 +32,8 @@ class MapPage:
 
 def folder_of(owner: str, partition_key: str) -> str:
     """Key prefix of all pages of a transform, without the last slash."""
+    if "/" in owner:
+        raise PermanentError(f"owner {owner[:80]!r} is not allowed: it would leave its folder")
     return check_key(f"{ROOT}/{owner}/{partition_key}")
 
 

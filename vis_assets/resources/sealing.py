@@ -1,6 +1,8 @@
 """Sealing the secrets of a job, so that what is stored of it can be read by anyone and used by nobody else."""
 
+import contextlib
 import os
+import tempfile
 from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
@@ -21,13 +23,13 @@ class Sealer:
             InvalidSetting: a key is no Fernet key.
         """
         self._file = keys if isinstance(keys, Path) else None
-        self._ready = None if isinstance(keys, Path) else _fernet(keys)
+        self._ready = None if isinstance(keys, Path) else _fernet(keys, "VIS_ASSETS_SECRET_KEY")
 
     @property
     def _keys(self) -> MultiFernet:
         if self._ready is None:
             assert self._file is not None
-            self._ready = _fernet([_own_key(self._file)])
+            self._ready = _fernet([_own_key(self._file)], f"the key file {self._file}")
         return self._ready
 
     def seal(self, secret: str) -> str:
@@ -53,28 +55,27 @@ def open_sealer(settings: Settings) -> Sealer:
     return Sealer(settings.home.absolute() / KEY_FILE)
 
 
-def _fernet(keys: list[str]) -> MultiFernet:
+def _fernet(keys: list[str], origin: str) -> MultiFernet:
     try:
         return MultiFernet([Fernet(key) for key in keys])
     except ValueError:
         raise InvalidSetting(
-            "VIS_ASSETS_SECRET_KEY is no list of Fernet keys (32 url-safe base64 bytes each); make one with "
+            f"{origin} holds no list of Fernet keys (32 url-safe base64 bytes each); make one with "
             "python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'"
         ) from None
 
 
 def _own_key(path: Path) -> str:
-    """Read the key file, or make it, readable by its owner only; two processes that race agree on one key."""
+    """Read the key file, or make it, readable by its owner only; whoever races for it gets the same key."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
     if not path.exists():
-        handle = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        handle, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
         with os.fdopen(handle, "w") as sink:
             sink.write(Fernet.generate_key().decode())
-        try:
+        with contextlib.suppress(FileExistsError):
             os.link(aside, path)
-        except FileExistsError:
-            pass
-        finally:
-            aside.unlink()
-    return path.read_text().strip()
+        Path(aside).unlink()
+    key = path.read_text().strip()
+    if not key:
+        raise InvalidSetting(f"{path} holds no key; restore it, or remove it and send the jobs with secrets again")
+    return key

@@ -137,7 +137,7 @@ class SpecStore:
 
 
 def _key(partition_key: str, name: str) -> str:
-    if not partition_key.isdigit():
+    if not (partition_key.isascii() and partition_key.isdigit()):
         raise InvalidJob(
             f"partition {partition_key[:80]!r} is no visualization_transform_id; "
             "it must be a whole number, as in a job message"

@@ -144,6 +144,15 @@ class Dagster:
         )
         return nodes
 
+    def partitions(self) -> list[str]:
+        """Keys of all partitions."""
+        answer = self.ask(
+            """query ($key: AssetKeyInput!) { assetNodeOrError(assetKey: $key) { ... on AssetNode { partitionKeys } } }""",
+            key={"path": ["html_map"]},
+        )
+        keys: list[str] = answer["partitionKeys"]
+        return keys
+
     def metadata(self, asset: str, partition: str) -> dict[str, dict[str, Any]]:
         """Metadata of the latest materialization of one partition: label -> entry."""
         answer = self.ask(

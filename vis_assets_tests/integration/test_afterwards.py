@@ -61,5 +61,8 @@ def test_key_file_is_its_owners(live: Live) -> None:
 
 
 def _found_in(path: Path, secrets: dict[str, bytes]) -> list[str]:
-    body = path.read_bytes()
+    try:
+        body = path.read_bytes()
+    except FileNotFoundError:
+        return []  # a database's journal comes and goes while Dagster runs; its content is in the database
     return [name for name, secret in secrets.items() if secret in body]

@@ -1,0 +1,159 @@
+"""Each row of the option tables of document 000: its default, and a test that shows its effect."""
+
+import ast
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vis_assets.protocol.stages import Stage
+from vis_assets.protocol.visualization_config import VisualizationConfig
+from vis_assets_tests.assets.graph import Graph, metadata
+
+TESTS = Path(__file__).parent.parent
+
+SPECIFIED = {
+    "n_neighbors": 15,
+    "min_dist": 0.1,
+    "metric": "cosine",
+    "min_cluster_size": 15,
+    "min_samples": 5,
+    "title": None,
+    "sub_title": None,
+    "width": "100%",
+    "height": 800,
+    "darkmode": False,
+    "noise_label": "",
+    "noise_color": "#999999",
+    "inline_data": True,
+    "color_label_text": True,
+    "label_wrap_width": 16,
+    "cluster_boundary_polygons": False,
+    "enable_topic_tree": False,
+    "llm_batch_size": 10,
+    "samples_per_cluster": 5,
+}
+"""The tables of document 000: parameter and default."""
+
+SHOWN_BY = {
+    "n_neighbors": "mapping/test_layout.py::test_n_neighbors_trades_detail_for_the_broad_picture",
+    "min_dist": "mapping/test_layout.py::test_min_dist_spreads_the_points",
+    "metric": "mapping/test_layout.py::test_cosine_brings_scaled_copies_together",
+    "min_cluster_size": "mapping/clustering/test_clustering.py::test_min_cluster_size_drops_small_clusters",
+    "min_samples": "mapping/clustering/test_clustering.py::test_min_samples_leaves_more_noise",
+    "title": "page/test_render.py::test_title_names_the_page_and_stands_on_it",
+    "sub_title": "page/test_render.py::test_sub_title_stands_on_the_page",
+    "width": "page/test_render.py::test_width_and_height_size_the_map",
+    "height": "page/test_render.py::test_width_and_height_size_the_map",
+    "darkmode": "page/test_render.py::test_darkmode_makes_the_page_dark",
+    "noise_label": "page/test_render.py::test_noise_label_names_noise_in_legend_and_texts",
+    "noise_color": "page/test_render.py::test_noise_color_paints_noise",
+    "inline_data": "page/test_render.py::test_inline_data_puts_data_inside_or_beside",
+    "color_label_text": "page/test_render.py::test_color_label_text_colors_labels",
+    "label_wrap_width": "page/test_render.py::test_label_wrap_width_breaks_labels",
+    "cluster_boundary_polygons": "page/test_render.py::test_cluster_boundary_polygons_adds_outlines",
+    "enable_topic_tree": "page/test_render.py::test_enable_topic_tree_adds_the_tree",
+    "llm_batch_size": "assets/test_options.py::test_llm_batch_size_is_the_step_of_naming",
+    "samples_per_cluster": "assets/test_options.py::test_samples_per_cluster_is_how_many_examples_are_kept",
+}
+"""Parameter -> the test that shows its effect."""
+
+
+def test_defaults_are_those_of_the_specification() -> None:
+    """The options are exactly the rows of 000, with its defaults."""
+    assert VisualizationConfig().model_dump() == SPECIFIED
+
+
+@pytest.mark.parametrize("name", SPECIFIED)
+def test_a_test_shows_the_effect_of_each_option(name: str) -> None:
+    """For every row of 000 there is a test that sets the option and looks at what changes."""
+    file, _, test = SHOWN_BY[name].partition("::")
+    source = (TESTS / file).read_text()
+    functions = {node.name: node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef)}
+    assert test in functions
+    assert name in (ast.get_source_segment(source, functions[test]) or "")
+
+
+def four_clusters(graph: Graph) -> None:
+    """A layout of four clusters of different sizes, and the points below it."""
+    sizes = (40, 30, 20, 16)
+    graph.fill(np.ones((sum(sizes), 4), dtype=np.float32))
+    centres = np.repeat(np.arange(4) * 20.0, sizes)
+    noise = np.random.default_rng(0).normal(size=(sum(sizes), 2))
+    graph.ask()
+    assert graph.run("visualization_job", "vectors").success
+    graph.place(np.stack([centres, centres], axis=1) + noise)
+
+
+@pytest.mark.parametrize(("batch", "steps"), [(1, 5), (2, 3), (3, 3), (4, 2), (10, 2)])
+def test_llm_batch_size_is_the_step_of_naming(graph: Graph, batch: int, steps: int) -> None:
+    """Naming four clusters reports its start and one step a batch of `llm_batch_size`."""
+    four_clusters(graph)
+    graph.ask("b", llm_batch_size=batch)
+    assert graph.run("cluster_labels", "cluster_names").success
+    percents = graph.steps_of(Stage.NAMING_CLUSTERS)
+    assert len(percents) == steps
+    assert (percents[0], percents[-1]) == (72, 85)
+
+
+@pytest.mark.parametrize("samples", [1, 5, 25])
+def test_samples_per_cluster_is_how_many_examples_are_kept(graph: Graph, samples: int) -> None:
+    """`samples_per_cluster` typical points of each cluster are kept, fewer where it has fewer."""
+    four_clusters(graph)
+    graph.ask("s", samples_per_cluster=samples)
+    result = graph.run("cluster_labels", "cluster_names")
+    names, labels = result.asset_value("cluster_names"), result.asset_value("cluster_labels")
+    assert len(names) == 4
+    assert [len(ids) for ids in names["exemplar_ids"]] == [min(samples, size) for size in names["size"]]
+    assert [len(texts) for texts in names["exemplar_texts"]] == [len(ids) for ids in names["exemplar_ids"]]
+    cluster_of = dict(zip(labels["id"], labels["cluster"], strict=True))
+    for cluster, ids in zip(names["cluster"], names["exemplar_ids"], strict=True):
+        assert {cluster_of[point] for point in ids} == {cluster}
+
+
+def test_clustering_options_reach_the_clusters(graph: Graph) -> None:
+    """`min_cluster_size` and `min_samples` of the job are those that the clusters are made with."""
+    four_clusters(graph)
+    found = {}
+    for size in (10, 35):
+        graph.ask(f"c{size}", min_cluster_size=size, min_samples=3)
+        result = graph.run("cluster_labels")
+        found[size] = metadata(result, "cluster_labels")["cluster_count"]
+    assert found[10] == 4
+    assert found[35] < 4
+    graph.ask("m", min_cluster_size=10, min_samples=9_999)
+    assert any("min_samples" in note for note in metadata(graph.run("cluster_labels"), "cluster_labels")["notes"])
+
+
+@pytest.mark.parametrize(
+    ("config", "mark"),
+    [
+        ({"title": "A title of its own"}, "A title of its own"),
+        ({"sub_title": "Under the title"}, "Under the title"),
+        ({"width": "77%"}, "77%"),
+        ({"height": 777}, "777px"),
+    ],
+)
+def test_page_options_reach_the_page(graph: Graph, config: dict[str, object], mark: str) -> None:
+    """What the job says about the page stands in the stored page, and not in one without it."""
+    graph.fill(np.ones((20, 4), dtype=np.float32))
+    pages = []
+    for options in ({}, config):
+        graph.ask(**options)
+        assert graph.run().success
+        pages.append((graph.folder / "store/visualizations/o/7/8.html").read_text())
+    assert mark not in pages[0]
+    assert mark in pages[1]
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+def test_layout_options_reach_the_layout(graph: Graph, metric: str) -> None:
+    """The metric of the job is that of the layout: copies of other lengths coincide by cosine only."""
+    direction = np.linspace(1.0, 2.0, 3, dtype=np.float32)[:, None] * np.ones((1, 4), dtype=np.float32)
+    graph.fill(direction)
+    graph.ask(metric=metric, n_neighbors=2, min_dist=0.5)
+    result = graph.run("visualization_job", "vectors", "embedding_2d")
+    places = result.asset_value("embedding_2d")[["x", "y"]].to_numpy()
+    assert (len(np.unique(places.round(4), axis=0)) == 1) is (metric == "cosine")
+    said = metadata(result, "embedding_2d")
+    assert (said["metric"], said["n_neighbors"], said["min_dist"]) == (metric, 2, 0.5)
