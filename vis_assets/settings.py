@@ -58,6 +58,26 @@ class Settings(BaseSettings):
     max_concurrent_jobs: Annotated[
         int, Field(alias="MAX_CONCURRENT_JOBS", ge=1, le=1000, description="Runs at the same time")
     ] = 3
+    max_attempts: Annotated[
+        int, Field(alias="MAX_ATTEMPTS", ge=1, le=100, description="Failed attempts after which a job is given up")
+    ] = 6
+    max_lost_attempts: Annotated[
+        int,
+        Field(
+            alias="MAX_LOST_ATTEMPTS", ge=1, le=1000, description="Vanished run processes after which a job is given up"
+        ),
+    ] = 10
+    lease_seconds: Annotated[
+        float,
+        Field(alias="VIS_ASSETS_LEASE_SECONDS", ge=1, description="Silence after which a run's process counts as gone"),
+    ] = 60.0
+    result_days: Annotated[
+        float,
+        Field(alias="VIS_ASSETS_RESULT_DAYS", gt=0, description="Days for which the result of a job id is remembered"),
+    ] = 30.0
+    dead_letter_days: Annotated[
+        float, Field(alias="VIS_ASSETS_DEAD_LETTER_DAYS", gt=0, description="Days for which dead letters are kept")
+    ] = 90.0
     health_check_port: Annotated[
         int,
         Field(

@@ -32,12 +32,14 @@ class RunView:
         phase: how far it is.
         silent_seconds: since its process last renewed its lease, or since it was started if it never did.
         ended: how it ended; None unless `phase` is ENDED.
+        canceling: a person asked Dagster to stop it.
     """
 
     run_id: str
     phase: RunPhase
     silent_seconds: float = 0.0
     ended: EndedRun | None = None
+    canceling: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,13 @@ class Keep:
 
 
 @dataclass(frozen=True)
+class Note:
+    """Write down that a person canceled the run, so that it is stopped for good."""
+
+    record: JobRecord
+
+
+@dataclass(frozen=True)
 class Stop:
     """Stop a run whose job was canceled."""
 
@@ -106,7 +115,7 @@ class Finish:
 Newest = Mapping[str, tuple[str, tuple[int, int]]]
 """Page -> the newest job that made it: its id and when it was accepted."""
 
-Action = Start | Keep | Stop | Retry | Finish
+Action = Start | Keep | Note | Stop | Retry | Finish
 
 
 def plan(
@@ -125,7 +134,9 @@ def plan(
         At most one action a job. Starts respect the free slots, and one run at a time for each partition; of two jobs
         of one partition the older goes first.
     """
-    actions = [action for record in records if (action := _judge(record, runs.get(record.run_key), newest, limits, now))]
+    actions = [
+        action for record in records if (action := _judge(record, runs.get(record.run_key), newest, limits, now))
+    ]
     settled = {action.record.job_id for action in actions if isinstance(action, Finish | Retry)}
     busy = {r.partition for r in records if r.state is JobState.RUNNING and r.job_id not in settled}
     running = sum(1 for r in records if r.state is JobState.RUNNING and r.job_id not in settled)
@@ -143,9 +154,7 @@ def plan(
     return actions
 
 
-def _judge(
-    record: JobRecord, run: RunView | None, newest: Newest, limits: Limits, now: float
-) -> Action | None:
+def _judge(record: JobRecord, run: RunView | None, newest: Newest, limits: Limits, now: float) -> Action | None:
     if record.state is JobState.WAITING:
         return _judge_waiting(record, newest)
     if run is None:
@@ -153,10 +162,16 @@ def _judge(
         return Start(record.started(now)) if missing else Keep(record)
     if run.phase is RunPhase.ENDED and run.ended is not None:
         return _judge_ended(record, run.ended, newest, limits, now)
-    if record.canceled:
-        return Stop(record, run.run_id)
+    return _judge_live(record, run, limits, now)
+
+
+def _judge_live(record: JobRecord, run: RunView, limits: Limits, now: float) -> Action:
     if run.phase is RunPhase.ACTIVE and run.silent_seconds > limits.lease_seconds:
         return _judge_lost(record, run.run_id, limits, now)
+    if run.canceling and not record.canceled:
+        return Note(record.to_cancel())
+    if record.canceled and not run.canceling:
+        return Stop(record, run.run_id)
     return Keep(record)
 
 
@@ -169,9 +184,7 @@ def _judge_waiting(record: JobRecord, newest: Newest) -> Action | None:
     return None
 
 
-def _judge_ended(
-    record: JobRecord, ended: EndedRun, newest: Newest, limits: Limits, now: float
-) -> Action:
+def _judge_ended(record: JobRecord, ended: EndedRun, newest: Newest, limits: Limits, now: float) -> Action:
     outcome = outcome_of(ended)
     if record.canceled or ended.status is Status.CANCELED:
         return Finish(record, Outcome(Status.CANCELED, duration_ms=ended.duration_ms, error="the job was canceled"))
@@ -189,6 +202,8 @@ def _judge_ended(
 
 
 def _judge_lost(record: JobRecord, run_id: str, limits: Limits, now: float) -> Action:
+    if record.canceled:
+        return Finish(record, Outcome(Status.CANCELED, error="the job was canceled"), lost_run=run_id)
     again = record.vanished(now)
     if again.lost >= limits.max_lost_attempts:
         gone = Outcome(Status.FAILED, error=f"the process of the run vanished {again.lost} times")

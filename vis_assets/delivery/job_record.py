@@ -78,6 +78,14 @@ class JobRecord:
         """Return the record of a job whose run is asked for now."""
         return replace(self, state=JobState.RUNNING, requested_at=now)
 
+    def answering_at(self, reply: str) -> Self:
+        """Return the record of a job whose message was handed out again."""
+        return replace(self, reply=reply)
+
+    def to_cancel(self) -> Self:
+        """Return the record of a job that somebody asked to stop."""
+        return replace(self, canceled=True)
+
     def failed(self, error: str, now: float) -> tuple[Self, float]:
         """Return the record after a failed attempt, and the wait in seconds before the next."""
         delay = RETRY_DELAYS_SECONDS[min(self.failures, len(RETRY_DELAYS_SECONDS) - 1)]

@@ -30,6 +30,7 @@ class QueuedMessage:
         stream_created: when the stream was made, seconds since 1970; a stream made anew counts sequences from 1 again.
         sequence: its place in the stream.
         deliveries: how often it was handed out, this time included.
+        traceparent: W3C trace context from its headers, or None.
     """
 
     payload: bytes
@@ -37,6 +38,7 @@ class QueuedMessage:
     stream_created: int
     sequence: int
     deliveries: int
+    traceparent: str | None = None
 
     @property
     def identity(self) -> str:
@@ -158,10 +160,10 @@ def _queued(message: Msg, stream_created: int) -> QueuedMessage:
         stream_created=stream_created,
         sequence=metadata.sequence.stream,
         deliveries=metadata.num_delivered,
+        traceparent=(message.headers or {}).get("traceparent"),
     )
 
 
-async def postpone(client: Client, reply: str, seconds: float) -> None:
-    """Give a message back to the stream, to be offered again after a while."""
-    delay = json.dumps({"delay": int(seconds * 1e9)}).encode()
-    await client.request(reply, b"-NAK " + delay, timeout=REQUEST_SECONDS)
+async def extend(client: Client, reply: str) -> None:
+    """Say that a message is being worked on, so that it is not handed out again for another ack_wait."""
+    await client.publish(reply, b"+WPI")

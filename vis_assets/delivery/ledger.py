@@ -1,12 +1,12 @@
 """Where records, results, dead letters and cancel requests live in JetStream. The only place that knows their names.
 
-    visualization_jobs      key-value bucket   unfinished jobs, by job id (job_record.py)
-    visualization_leases    key-value bucket   run id -> who works on it; renewed by the run's lease keeper
-    visualization_pages     key-value bucket   partition/visualization -> the newest job that made the page
-    visualization_cancels   key-value bucket   ids of jobs to cancel that were not taken in yet
-    VISUALIZATION_RESULTS   stream             visualization.results.{job_id}: one terminal result per job, for ever first wins
-    DLQ_VISUALIZATION_TRANSFORMS  stream       visualization.dead.{job_id}: jobs that were given up, secrets sealed
-    VISUALIZATION_CONTROL   stream             workers.visualization-transform.cancel: {"job_id": ...}
+visualization_jobs      key-value bucket   unfinished jobs, by job id (job_record.py)
+visualization_leases    key-value bucket   run id -> who works on it; renewed by the run's lease keeper
+visualization_pages     key-value bucket   partition/visualization -> the newest job that made the page
+visualization_cancels   key-value bucket   ids of jobs to cancel that were not taken in yet
+VISUALIZATION_RESULTS   stream             visualization.results.{job_id}: the terminal result; the first wins
+DLQ_VISUALIZATION_TRANSFORMS  stream       visualization.dead.{job_id}: jobs that were given up, secrets sealed
+VISUALIZATION_CONTROL   stream             workers.visualization-transform.cancel: {"job_id": ...}
 """
 
 import json
@@ -41,6 +41,19 @@ class Held:
 
     record: JobRecord
     revision: int
+
+
+@dataclass(frozen=True)
+class Lease:
+    """What a run's process last said.
+
+    Attributes:
+        renewed: when, seconds since 1970.
+        timed_out: its keeper ended it because it took too long.
+    """
+
+    renewed: float
+    timed_out: bool
 
 
 async def ensure(client: Client, result_days: float, dead_days: float) -> None:
@@ -133,6 +146,12 @@ async def write_dead_letter(client: Client, job_id: str, body: bytes) -> None:
     await client.jetstream(timeout=REQUEST_SECONDS).publish(f"visualization.dead.{job_id}", body, stream=DEAD_STREAM)
 
 
+def dead_letter(record: JobRecord, error: str, sealed_job: bytes, now: float) -> bytes:
+    """Write down a job that was given up: why, after how many attempts, and the job itself, secrets sealed."""
+    about = {"job_id": record.job_id, "error": error, "failures": record.failures, "lost": record.lost, "at": now}
+    return json.dumps({**about, "partition": record.partition, "job": json.loads(sealed_job)}).encode()
+
+
 async def read_dead_letters(client: Client) -> dict[str, dict[str, Any]]:
     """Return every dead letter by job id, oldest first."""
     jetstream = client.jetstream(timeout=REQUEST_SECONDS)
@@ -158,14 +177,21 @@ async def renew_lease(client: Client, run_id: str, job_id: str, attempt: int, pi
     await bucket.put(run_id, json.dumps(lease).encode())
 
 
-async def lease_renewed(client: Client, run_id: str) -> float | None:
-    """Return when a run's lease was renewed, seconds since 1970; None if never."""
+async def read_lease(client: Client, run_id: str) -> Lease | None:
+    """Return a run's lease; None if its process never renewed one."""
     bucket = await client.jetstream(timeout=REQUEST_SECONDS).key_value(LEASES)
     try:
         entry = await bucket.get(run_id)
     except KeyNotFoundError:
         return None
-    return float(json.loads(entry.value or b"{}")["renewed"])
+    value = json.loads(entry.value or b"{}")
+    return Lease(float(value["renewed"]), bool(value.get("timed_out")))
+
+
+async def note_timeout(client: Client, run_id: str) -> None:
+    """Write down that a run is ended because it took too long."""
+    bucket = await client.jetstream(timeout=REQUEST_SECONDS).key_value(LEASES)
+    await bucket.put(run_id, json.dumps({"renewed": time.time(), "timed_out": True}).encode())
 
 
 async def drop_lease(client: Client, run_id: str) -> None:
@@ -188,10 +214,14 @@ async def _stream(
     try:
         await jetstream.stream_info(name)
     except NotFoundError:
-        limits = {"max_msgs_per_subject": 1} if retention is RetentionPolicy.LIMITS else {}
         await jetstream.add_stream(
             StreamConfig(
-                name=name, subjects=[subject], retention=retention, max_age=days * DAY_SECONDS, discard=DiscardPolicy.OLD, **limits
+                name=name,
+                subjects=[subject],
+                retention=retention,
+                max_age=days * DAY_SECONDS,
+                discard=DiscardPolicy.OLD,
+                max_msgs_per_subject=1 if retention is RetentionPolicy.LIMITS else -1,
             )
         )
 

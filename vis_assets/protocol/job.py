@@ -164,6 +164,18 @@ class ParsedJob:
     dialect: Dialect
     warnings: tuple[str, ...] = ()
 
+    @property
+    def envelope(self) -> JobEnvelope:
+        """What results and progress say about the sender."""
+        return envelope_of(self.job, self.dialect)
+
+
+def envelope_of(job: VisualizationTransformJob, dialect: Dialect) -> JobEnvelope:
+    """Return what results and progress say about the sender of a job."""
+    return JobEnvelope(
+        dialect, job.job_id, job.visualization_transform_id, job.visualization_id, job.owner, job.embedded_dataset_id
+    )
+
 
 def read_object(payload: bytes) -> dict[str, Any]:
     """Decode a message.

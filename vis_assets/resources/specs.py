@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from vis_assets.errors import InvalidJob, ObjectMissing, SecretUnreadable
-from vis_assets.protocol.job import Dialect, JobEnvelope, ParsedJob, VisualizationTransformJob
+from vis_assets.protocol.job import Dialect, JobEnvelope, ParsedJob, VisualizationTransformJob, envelope_of
 from vis_assets.resources.object_store import ObjectStore
 from vis_assets.resources.sealing import Sealer
 
@@ -36,15 +36,7 @@ class Spec:
     @property
     def envelope(self) -> JobEnvelope:
         """What results and progress say about the sender."""
-        job = self.job
-        return JobEnvelope(
-            self.dialect,
-            job.job_id,
-            job.visualization_transform_id,
-            job.visualization_id,
-            job.owner,
-            job.embedded_dataset_id,
-        )
+        return envelope_of(self.job, self.dialect)
 
 
 class SpecStore:
@@ -91,6 +83,10 @@ class SpecStore:
             ) from None
         job = VisualizationTransformJob.model_validate(data["job"])
         return Spec(job, Dialect(data["dialect"]), tuple(data["warnings"]), data["sealed"])
+
+    def stored_form(self, partition_key: str, job_id: str) -> bytes:
+        """Return a spec as it is stored, JSON with its secrets sealed; raises ObjectMissing."""
+        return self._store.read(_key(partition_key, job_id))
 
     def reveal(self, spec: Spec, path: str, substitute: SecretStr | None = None, variable: str = "") -> str | None:
         """Open one secret of a spec.
