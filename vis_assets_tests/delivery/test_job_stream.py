@@ -70,13 +70,15 @@ def test_what_others_made_is_left_alone(nats: NatsConnection) -> None:
                 description="somebody else's",
             ),
         )
-        before = (await jetstream.stream_info(JOB_STREAM)).config, (
-            await jetstream.consumer_info(JOB_STREAM, JOB_CONSUMER)
-        ).config
+        before = (
+            (await jetstream.stream_info(JOB_STREAM)).config,
+            (await jetstream.consumer_info(JOB_STREAM, JOB_CONSUMER)).config,
+        )
         await ensure_stream(client)
-        after = (await jetstream.stream_info(JOB_STREAM)).config, (
-            await jetstream.consumer_info(JOB_STREAM, JOB_CONSUMER)
-        ).config
+        after = (
+            (await jetstream.stream_info(JOB_STREAM)).config,
+            (await jetstream.consumer_info(JOB_STREAM, JOB_CONSUMER)).config,
+        )
         await publish(client, b"a")
         return *before, *after, await take(client)
 
