@@ -1,7 +1,7 @@
 """The assembled definitions: every asset, check and sensor as the Dagster UI shows it."""
 
 import pytest
-from dagster import AssetKey, AssetSpec, DefaultSensorStatus, SensorDefinition
+from dagster import AssetKey, AssetSpec, DefaultSensorStatus, SensorDefinition, in_process_executor
 
 from vis_assets.assets.partitions import visualization_transforms
 from vis_assets.definitions import ASSETS, SENSORS, defs
@@ -31,9 +31,7 @@ SNAPSHOT = {
     ),
 }
 """Asset -> what it is made from, its kinds, its checks."""
-SPECS: dict[str, AssetSpec] = {
-    spec.key.to_user_string(): spec for asset in ASSETS for spec in asset.specs
-}
+SPECS: dict[str, AssetSpec] = {spec.key.to_user_string(): spec for asset in ASSETS for spec in asset.specs}
 
 
 def test_assets_are_the_six_of_the_design() -> None:
@@ -87,8 +85,7 @@ def test_the_job_makes_the_whole_graph() -> None:
     job = defs.resolve_job_def("visualization_map")
     assert job.partitions_def == visualization_transforms
     assert set(job.asset_layer.selected_asset_keys) == {AssetKey(name) for name in SNAPSHOT}
-    assert defs.executor is not None
-    assert defs.executor.name == "in_process"
+    assert defs.executor is in_process_executor
 
 
 def test_definitions_load() -> None:

@@ -8,9 +8,7 @@ import pytest
 from vis_assets import errors
 from vis_assets.errors import PermanentError, TransientError, VisAssetsError
 
-CLASSES = [
-    member for _, member in inspect.getmembers(errors, inspect.isclass) if issubclass(member, VisAssetsError)
-]
+CLASSES = [member for _, member in inspect.getmembers(errors, inspect.isclass) if issubclass(member, VisAssetsError)]
 
 
 def drawn_tree() -> dict[str, str | None]:

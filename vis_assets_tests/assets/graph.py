@@ -48,7 +48,9 @@ class Graph:
             VIS_ASSETS_LOCAL_ROOT=self.folder,
             VIS_ASSETS_PUBLIC_URL="https://maps.example.com",
         ).model_copy(update={"s3_bucket_name": None})
-        self.resources = build_resources(settings, CallbackProgress(lambda stage, step: self.steps.append((stage, step))))
+        self.resources = build_resources(
+            settings, CallbackProgress(lambda stage, step: self.steps.append((stage, step)))
+        )
         self.instance.add_dynamic_partitions("visualization_transform_id", [PARTITION])
 
     def fill(self, vectors: Any, texts: Sequence[str | None] | None = None, first_id: int = 0) -> None:
@@ -100,9 +102,7 @@ class Graph:
 
         @asset(name="embedding_2d", partitions_def=visualization_transforms, io_manager_key=ARTIFACT_IO)
         def given_layout() -> pd.DataFrame:
-            table = pd.DataFrame(
-                {"id": [str(i) for i in range(len(places))], "x": places[:, 0], "y": places[:, 1]}
-            )
+            table = pd.DataFrame({"id": [str(i) for i in range(len(places))], "x": places[:, 0], "y": places[:, 1]})
             table.attrs = {"notes": [], "seconds": 0.0}
             return table
 

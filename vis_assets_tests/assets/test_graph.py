@@ -164,22 +164,22 @@ def test_stages_can_be_made_again_one_by_one(graph: Graph) -> None:
     graph.fill(np.ones((20, 4), dtype=np.float32))
     graph.ask()
     assert outcome(graph, graph.run()).cluster_count == 1
-    graph.ask("again", min_cluster_size=21, title="Second")
+    graph.ask("again", min_cluster_size=21, title="The second title")
     told = outcome(graph, graph.run("cluster_labels", "cluster_names", "html_map"))
     assert (told.status, told.cluster_count) == (Status.COMPLETED, 0)
-    assert "Second" in (graph.folder / "store" / str(told.html_key)).read_text()
+    assert "The second title" in (graph.folder / "store" / str(told.html_key)).read_text()
 
 
 def test_a_run_keeps_the_spec_it_started_with(graph: Graph) -> None:
     """A job that arrives while a run works does not change that run."""
     graph.fill(np.ones((20, 4), dtype=np.float32))
-    graph.ask("first", title="First")
-    asked = []
+    graph.ask("first", title="The first title")
+    asked: list[Stage] = []
 
     def interfere(stage: Stage, percent: int) -> None:
         if stage is Stage.CLUSTERING and not asked:
             asked.append(stage)
-            graph.ask("second", title="Second")
+            graph.ask("second", title="The second title")
 
     from vis_assets.resources.progress import CallbackProgress
 
@@ -187,14 +187,14 @@ def test_a_run_keeps_the_spec_it_started_with(graph: Graph) -> None:
     told = outcome(graph, graph.run())
     assert asked
     page = (graph.folder / "store" / str(told.html_key)).read_text()
-    assert "First" in page
-    assert "Second" not in page
+    assert "The first title" in page
+    assert "The second title" not in page
 
 
 @pytest.mark.parametrize("first_id", [1, 20])
 @pytest.mark.parametrize("asset", ["cluster_names", "html_map"])
 def test_assets_of_different_points_are_not_joined(graph: Graph, asset: str, first_id: int) -> None:
-    """When the vectors were fetched again with other points, a later stage alone refuses and says what to make again."""
+    """When other points were fetched meanwhile, a later stage alone refuses and says what to make again."""
     graph.fill(np.ones((20, 4), dtype=np.float32))
     graph.ask()
     assert graph.run().success

@@ -2,6 +2,7 @@
 
 import ast
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -134,7 +135,7 @@ def test_clustering_options_reach_the_clusters(graph: Graph) -> None:
         ({"height": 777}, "777px"),
     ],
 )
-def test_page_options_reach_the_page(graph: Graph, config: dict[str, object], mark: str) -> None:
+def test_page_options_reach_the_page(graph: Graph, config: dict[str, Any], mark: str) -> None:
     """What the job says about the page stands in the stored page, and not in one without it."""
     graph.fill(np.ones((20, 4), dtype=np.float32))
     pages = []

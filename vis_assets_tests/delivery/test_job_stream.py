@@ -36,7 +36,7 @@ async def take(client: Client, batch: int = 10, timeout_seconds: float = 1.0) ->
 
 
 def test_missing_stream_and_consumer_are_made(nats: NatsConnection) -> None:
-    """On an empty server the stream and its consumer are made as the platform makes them; asking again changes nothing."""
+    """On an empty server stream and consumer are made as the platform makes them; asking again changes nothing."""
 
     async def ensure(client: Client) -> tuple[StreamConfig, ConsumerConfig]:
         assert await ensure_stream(client) == await ensure_stream(client) > 0

@@ -1,5 +1,6 @@
 """Job messages: what is read, in which dialect, what is refused, and in which words."""
 
+import contextlib
 import json
 from typing import Any
 
@@ -19,7 +20,23 @@ from vis_assets.protocol.job import (
 )
 from vis_assets_tests.protocol.messages import CANARY, EXAMPLE, encoded, explorer_job, worker_job
 
-HOSTILE_NAMES = ["", ".x", "../x", "a/b", "a\\b", "a\n", "\n", "a b", "a\x00", "١٢", "ａ", "é", "a*", "a>", "x" * 129]
+HOSTILE_NAMES = [
+    "",
+    ".x",
+    "../x",
+    "a/b",
+    "a\\b",
+    "a\n",
+    "\n",
+    "a b",
+    "a\x00",
+    "\u0661\u0662",
+    "\uff41",
+    "é",
+    "a*",
+    "a>",
+    "x" * 129,
+]
 
 Json = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -58,8 +75,10 @@ def test_explorer_dialect_is_read_as_the_same_job() -> None:
     assert read.job.vector_database_config.database_type == "qdrant"
     assert read.job.vector_database_config.api_key is not None
     assert read.job.vector_database_config.api_key.get_secret_value() == "k"
-    bare = {"exclude": {"vector_database_config"}}
-    assert read.job.model_dump(**bare) == parse_job(worker_job()).job.model_dump(**bare)
+    left, right = (
+        job.model_dump(exclude={"vector_database_config"}) for job in (read.job, parse_job(worker_job()).job)
+    )
+    assert left == right
 
 
 @pytest.mark.parametrize("key", ["owner_id", "qdrant_config"])
@@ -153,7 +172,7 @@ def test_hostile_collection_names_are_refused(name: object) -> None:
     assert refusal(worker_job(qdrant_collection_name=name)).startswith("qdrant_collection_name: ")
 
 
-OUT_OF_RANGE = {
+OUT_OF_RANGE: dict[str, tuple[list[float], list[float], str]] = {
     "n_neighbors": ([1, 1001], [2, 1000], "2 to 1000"),
     "min_dist": ([-0.01, 1.0, 1e400], [0.0, 0, 0.99], "0.0 to 0.99"),
     "min_cluster_size": ([1, 1_000_001], [2, 1_000_000], "2 to 1000000"),
@@ -174,7 +193,9 @@ def test_bounds_of_numbers(name: str) -> None:
         assert reason.startswith(f"visualization_config.{name}: {json.dumps(value)} ")
         assert reason.endswith(f"(allowed: {allowed})")
     for value in accepted:
-        assert getattr(parse_job(worker_job(visualization_config={name: value})).job.visualization_config, name) == value
+        assert (
+            getattr(parse_job(worker_job(visualization_config={name: value})).job.visualization_config, name) == value
+        )
 
 
 @pytest.mark.parametrize(
@@ -183,7 +204,7 @@ def test_bounds_of_numbers(name: str) -> None:
         ("metric", ["Cosine", "hamming", "", 1]),
         ("n_neighbors", [15.0, "15", True, [15]]),
         ("min_dist", ["0.1", True]),
-        ("width", ["100", "100pt", "1px;x:y", "1px\n", "١px", "-1px", "calc(1px)", 100, "123456px"]),
+        ("width", ["100", "100pt", "1px;x:y", "1px\n", "\u0661px", "-1px", "calc(1px)", 100, "123456px"]),
         ("noise_color", ["red", "#99", "#9999", "#999999\n", "#99999g", "999999", 9]),
         ("darkmode", [1, "true", "false", 0]),
         ("inline_data", ["true"]),
@@ -365,10 +386,8 @@ def test_nesting_is_bounded() -> None:
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read_or_refused(payload: bytes) -> None:
     """No bytes lead to anything but an object or InvalidMessage."""
-    try:
+    with contextlib.suppress(InvalidMessage):
         assert isinstance(read_object(payload), dict)
-    except InvalidMessage:
-        pass
 
 
 @given(st.sampled_from([*EXAMPLE, "owner_id", "qdrant_config", "filter", "text_field", "other"]), Json)
@@ -379,7 +398,8 @@ def test_any_value_is_a_job_or_refused(key: str, value: object) -> None:
     try:
         assert parse_job(job).job.partition_key.isascii()
     except InvalidJob as error:
-        assert str(error)
+        refused = str(error)
+        assert refused
 
 
 @given(Json)
@@ -388,4 +408,5 @@ def test_any_configuration_is_read_or_refused(config: object) -> None:
     try:
         parse_job(worker_job(visualization_config=config))
     except InvalidJob as error:
-        assert "visualization_config" in str(error)
+        refused = str(error)
+        assert "visualization_config" in refused

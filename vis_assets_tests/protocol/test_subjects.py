@@ -29,9 +29,7 @@ def test_names_are_those_of_the_platform() -> None:
 def test_template_is_filled() -> None:
     """Each placeholder is replaced by the job's value, whose dots become %2E."""
     template = "transforms.visualization.status.{owner}.{embedded_dataset_id}.{visualization_transform_id}"
-    assert (
-        result_subject(template, JOB) == "transforms.visualization.status.user%2Ename@example%2Ecom.789.123"
-    )
+    assert result_subject(template, JOB) == "transforms.visualization.status.user%2Ename@example%2Ecom.789.123"
     assert result_subject("a.{job_id}.{visualization_id}", JOB) == "a.job-1.456"
     assert result_subject(DEFAULT_RESULT_SUBJECT, JOB) == DEFAULT_RESULT_SUBJECT
 

@@ -2,12 +2,18 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from vis_assets.operations.embedded_servers import EmbeddedS3, start_s3
 from vis_assets.resources.object_store import FolderStore, ObjectStore, S3Store, open_store
 from vis_assets.settings import Settings
+
+
+def settings_for(environment: dict[str, Any]) -> Settings:
+    """Settings of these variables."""
+    return Settings(**environment)
 
 
 @pytest.fixture(scope="session")
@@ -21,7 +27,7 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedS3]:
 @pytest.fixture
 def s3_store(s3_server: EmbeddedS3) -> S3Store:
     """The bucket, empty."""
-    store = open_store(Settings(**s3_server.environment))
+    store = open_store(settings_for(s3_server.environment))
     assert isinstance(store, S3Store)
     for key in list(store.keys("")):
         store.delete(key)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from vis_assets.assets.partitions import visualization_transforms
 from vis_assets.errors import PermanentError
-from vis_assets.protocol.job import VisualizationTransformJob, parse_job
+from vis_assets.protocol.job import parse_job
 from vis_assets.resources.object_store import FolderStore
 from vis_assets.resources.pages import HTML, MapPage, PageIOManager, folder_of, page_key
 from vis_assets.resources.run_spec import RunSpecs
@@ -53,7 +53,7 @@ def test_a_hostile_owner_is_refused_once_more(owner: str) -> None:
     """Even an owner that came past validation has no folder."""
     with pytest.raises(PermanentError):
         folder_of(owner, "1")
-    job = VisualizationTransformJob.model_construct(owner=owner, visualization_transform_id=1, visualization_id=1)
+    job = parsed().job.model_copy(update={"owner": owner})
     with pytest.raises(PermanentError):
         page_key(job)
 

@@ -54,7 +54,7 @@ def test_a_lost_key_is_told_with_its_variable() -> None:
 @pytest.mark.parametrize("keys", ["", "CANARY", f"{OLD},", f"{OLD},CANARY", "é" * 44])
 def test_a_malformed_key_is_refused_and_not_quoted(keys: str) -> None:
     """A key that is none is refused with the command that makes one; the value is not repeated."""
-    with pytest.raises(InvalidSetting, match="Fernet.generate_key") as caught:
+    with pytest.raises(InvalidSetting, match=r"Fernet\.generate_key") as caught:
         Sealer(keys.split(",")).seal("s")
     assert "CANARY" not in str(caught.value)
     assert OLD not in str(caught.value)

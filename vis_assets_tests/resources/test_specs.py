@@ -96,7 +96,7 @@ def test_no_job_can_pass_for_the_latest(folder_store: FolderStore) -> None:
 
 def test_a_missing_spec_says_what_to_do(store: ObjectStore) -> None:
     """A transform without a job, or without that job, is told with the command that sends one."""
-    with pytest.raises(ObjectMissing, match="visualization transform 5 has no spec of a job.*vis-assets submit"):
+    with pytest.raises(ObjectMissing, match=r"visualization transform 5 has no spec of a job.*vis-assets submit"):
         spec_store(store).load("5")
     spec_store(store).save(parsed())
     with pytest.raises(ObjectMissing, match="no spec of job other"):
@@ -144,7 +144,9 @@ def test_empty_secrets_are_none(folder_store: FolderStore) -> None:
 Leaf = st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.floats(allow_nan=False, allow_infinity=False)
 Text = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=8)
 Filter = st.dictionaries(
-    Text, st.recursive(Leaf | Text, lambda c: st.lists(c, max_size=3) | st.dictionaries(Text, c, max_size=3)), max_size=3
+    Text,
+    st.recursive(Leaf | Text, lambda c: st.lists(c, max_size=3) | st.dictionaries(Text, c, max_size=3)),
+    max_size=3,
 )
 
 
