@@ -71,6 +71,15 @@ class Settings(BaseSettings):
         float,
         Field(alias="VIS_ASSETS_LEASE_SECONDS", ge=1, description="Silence after which a run's process counts as gone"),
     ] = 60.0
+    retry_delays_seconds: Annotated[
+        tuple[float, ...],
+        NoDecode,
+        Field(
+            alias="VIS_ASSETS_RETRY_SECONDS",
+            min_length=1,
+            description="Waits before a failed job is tried again, comma-separated; the last one repeats",
+        ),
+    ] = (30.0, 120.0, 300.0, 900.0, 3600.0)
     result_days: Annotated[
         float,
         Field(alias="VIS_ASSETS_RESULT_DAYS", gt=0, description="Days for which the result of a job id is remembered"),
@@ -150,6 +159,9 @@ class Settings(BaseSettings):
     def _normalise(cls, data: dict[str, object]) -> dict[str, object]:
         """An empty variable is an unset one; the host list is comma-separated."""
         data = {key: value for key, value in data.items() if value != ""}
+        delays = data.get("VIS_ASSETS_RETRY_SECONDS")
+        if isinstance(delays, str):
+            data["VIS_ASSETS_RETRY_SECONDS"] = tuple(delay.strip() for delay in delays.split(","))
         hosts = data.get("VIS_ASSETS_ALLOWED_HOSTS")
         if isinstance(hosts, str):
             data["VIS_ASSETS_ALLOWED_HOSTS"] = frozenset(h.strip().lower() for h in hosts.split(",") if h.strip())

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from vis_assets.delivery.job_record import JobRecord, JobState
+from vis_assets.delivery.job_record import RETRY_DELAYS_SECONDS, JobRecord, JobState
 from vis_assets.delivery.settle import EndedRun, is_retryable, outcome_of
 from vis_assets.protocol.result import Outcome, Status
 
@@ -52,6 +52,7 @@ class Limits:
         max_lost_attempts: vanished processes after which a job is given up.
         lease_seconds: silence after which a process counts as vanished.
         request_seconds: how long a requested run may be missing before it is asked for again.
+        retry_delays_seconds: waits after the first, second, ... failure of a job; the last one repeats.
         park_seconds: waits longer than this leave the job stream; the record alone holds the job then.
     """
 
@@ -61,6 +62,7 @@ class Limits:
     lease_seconds: float = 60.0
     request_seconds: float = 30.0
     park_seconds: float = 20.0
+    retry_delays_seconds: tuple[float, ...] = RETRY_DELAYS_SECONDS
 
 
 @dataclass(frozen=True)
@@ -193,9 +195,11 @@ def _judge_ended(record: JobRecord, ended: EndedRun, newest: Newest, limits: Lim
         if winner is not None:
             return Finish(record, Outcome(Status.FAILED, error=f"superseded by {winner}"))
         return Finish(record, outcome, winner=True)
+    if not ended.error_chain and not ended.timed_out:
+        return _judge_lost(record, ended.run_id, limits, now)
     if not is_retryable(ended):
         return Finish(record, outcome)
-    again, delay = record.failed(outcome.error or "failed", now)
+    again, delay = record.failed(outcome.error or "failed", now, limits.retry_delays_seconds)
     if again.failures >= limits.max_attempts:
         return Finish(again, outcome, dead_letter=True)
     return Retry(again, delay)

@@ -6,6 +6,7 @@ after the terminal result stands in its own stream.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Self
@@ -86,9 +87,15 @@ class JobRecord:
         """Return the record of a job that somebody asked to stop."""
         return replace(self, canceled=True)
 
-    def failed(self, error: str, now: float) -> tuple[Self, float]:
-        """Return the record after a failed attempt, and the wait in seconds before the next."""
-        delay = RETRY_DELAYS_SECONDS[min(self.failures, len(RETRY_DELAYS_SECONDS) - 1)]
+    def failed(self, error: str, now: float, delays_seconds: Sequence[float]) -> tuple[Self, float]:
+        """Return the record after a failed attempt, and the wait in seconds before the next.
+
+        Args:
+            error: what ended the attempt.
+            now: seconds since 1970.
+            delays_seconds: waits after the first, second, ... failure; the last one repeats.
+        """
+        delay = delays_seconds[min(self.failures, len(delays_seconds) - 1)]
         return self._again(delay, now, failures=self.failures + 1, error=error), delay
 
     def vanished(self, now: float) -> Self:

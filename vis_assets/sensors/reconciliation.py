@@ -25,6 +25,7 @@ def limits_of(settings: Settings) -> Limits:
         max_attempts=settings.max_attempts,
         max_lost_attempts=settings.max_lost_attempts,
         lease_seconds=settings.lease_seconds,
+        retry_delays_seconds=settings.retry_delays_seconds,
     )
 
 

@@ -113,6 +113,13 @@ def test_a_job_whose_processes_keep_vanishing_is_given_up():
     assert action.dead_letter
 
 
+def test_a_run_that_ended_without_a_word_counts_as_lost():
+    """A process that was killed reported no failure of the job, so it counts as vanished and is repeated at once."""
+    action = decide(running(), ended(Status.FAILED))
+    assert isinstance(action, Retry)
+    assert (action.record.lost, action.record.failures, action.delay_seconds) == (1, 0, 0.0)
+
+
 def test_a_queued_run_is_never_silent():
     """A run that still waits in Dagster's queue has no process that could vanish."""
     assert isinstance(decide(running(), RunView("run", RunPhase.QUEUED, silent_seconds=9999)), Keep)
