@@ -22,8 +22,35 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(extra="ignore", frozen=True)
 
     nats_url: Annotated[
-        SecretStr, Field(alias="NATS_URL", description="NATS server, `nats://host:port`; may hold user and password")
+        SecretStr,
+        Field(
+            alias="NATS_URL",
+            description="NATS server, `nats://host:port`, or `tls://host:port` to insist on TLS; may hold user and "
+            "password, or a token",
+        ),
     ] = SecretStr("nats://localhost:4222")
+    nats_token: Annotated[SecretStr | None, Field(alias="NATS_TOKEN", description="Token for NATS")] = None
+    nats_nkey_seed_file: Annotated[
+        Path | None, Field(alias="NATS_NKEY_SEED_FILE", description="File with the seed of a user's nkey (`SU…`)")
+    ] = None
+    nats_creds_file: Annotated[
+        Path | None, Field(alias="NATS_CREDS_FILE", description="Credentials file (`.creds`): a user's JWT and seed")
+    ] = None
+    nats_tls_ca_file: Annotated[
+        Path | None,
+        Field(
+            alias="NATS_TLS_CA_FILE",
+            description="PEM file with the authorities that NATS's certificate is checked against; insists on TLS; "
+            "unset: those of the system",
+        ),
+    ] = None
+    nats_tls_cert_file: Annotated[
+        Path | None,
+        Field(alias="NATS_TLS_CERT_FILE", description="PEM file with our certificate for NATS; insists on TLS"),
+    ] = None
+    nats_tls_key_file: Annotated[
+        Path | None, Field(alias="NATS_TLS_KEY_FILE", description="PEM file with the key of that certificate")
+    ] = None
     s3_bucket_name: Annotated[
         str | None, Field(alias="S3_BUCKET_NAME", description="Bucket for all objects; unset: a folder holds them")
     ] = None
@@ -96,6 +123,25 @@ class Settings(BaseSettings):
             description="Port of the HTTP server with `/health` and `/maps/…`",
         ),
     ] = 8081
+    http_host: Annotated[
+        str, Field(alias="VIS_ASSETS_HTTP_HOST", description="Address on which the worker's HTTP server listens")
+    ] = "0.0.0.0"  # noqa: S104 - probes and scrapers come from other machines
+    shutdown_secs: Annotated[
+        float,
+        Field(
+            alias="VIS_ASSETS_SHUTDOWN_SECS",
+            ge=0,
+            description="Seconds for which a worker that was told to stop lets its runs finish",
+        ),
+    ] = 300.0
+    postgres_url: Annotated[
+        SecretStr | None,
+        Field(
+            alias="VIS_ASSETS_POSTGRES_URL",
+            description="Database of Dagster's records, `postgresql://user:password@host/name`, which workers share "
+            "(needs the extra `postgres`); unset: SQLite in the home folder",
+        ),
+    ] = None
     home: Annotated[
         Path, Field(alias="VIS_ASSETS_HOME", description="Folder for Dagster's records, keys and local data")
     ] = Path(".vis_assets")
@@ -177,6 +223,30 @@ class Settings(BaseSettings):
         if missing:
             raise ValueError(f"S3_BUCKET_NAME is set, so {', '.join(missing)} must be set too")
         return self
+
+    @model_validator(mode="after")
+    def _one_way_into_nats(self) -> Self:
+        given = [name for name in ("NATS_TOKEN", "NATS_NKEY_SEED_FILE", "NATS_CREDS_FILE") if self.nats_variables[name]]
+        if "@" in self.nats_url.get_secret_value():
+            given.append("a user or token in NATS_URL")
+        if len(given) > 1:
+            raise ValueError(f"{' and '.join(given)} are set; NATS takes one of them, so unset the others")
+        if (self.nats_tls_cert_file is None) != (self.nats_tls_key_file is None):
+            raise ValueError("NATS_TLS_CERT_FILE and NATS_TLS_KEY_FILE belong together; set both or none")
+        return self
+
+    @property
+    def nats_variables(self) -> dict[str, str]:
+        """The environment variables that lead a child process to the same NATS; secrets in clear, "" for unset."""
+        values = {
+            str(option.alias): getattr(self, name)
+            for name, option in type(self).model_fields.items()
+            if name.startswith("nats_")
+        }
+        return {
+            name: value.get_secret_value() if isinstance(value, SecretStr) else str(value or "")
+            for name, value in values.items()
+        }
 
     @property
     def store_folder(self) -> Path:

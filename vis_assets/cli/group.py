@@ -11,6 +11,7 @@ from vis_assets.errors import InvalidSetting, VisAssetsError
 COMMANDS = {
     "demo": "Make a map of the installed packages' docstrings, end to end.",
     "dev": "Run everything on this machine, with the Dagster UI, until Ctrl-C.",
+    "worker": "Do jobs, in production, until told to stop.",
     "submit": "Publish a job.",
     "watch": "Show what is said about jobs.",
     "map": "Make a map of a file, without NATS.",

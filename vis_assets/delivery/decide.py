@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from vis_assets.delivery.job_record import RETRY_DELAYS_SECONDS, JobRecord, JobState
+from vis_assets.delivery.job_record import RETRY_DELAYS_SECONDS, Ending, JobRecord, JobState
 from vis_assets.delivery.settle import EndedRun, is_retryable, outcome_of
 from vis_assets.protocol.result import Outcome, Status
 
@@ -33,6 +33,7 @@ class RunView:
         silent_seconds: since its process last renewed its lease, or since it was started if it never did.
         ended: how it ended; None unless `phase` is ENDED.
         canceling: a person asked Dagster to stop it.
+        timed_out: its lease keeper ended it for taking too long; Dagster may not know yet.
     """
 
     run_id: str
@@ -40,6 +41,7 @@ class RunView:
     silent_seconds: float = 0.0
     ended: EndedRun | None = None
     canceling: bool = False
+    timed_out: bool = False
 
 
 @dataclass(frozen=True)
@@ -105,13 +107,16 @@ class Retry:
 
 @dataclass(frozen=True)
 class Finish:
-    """Write the terminal result; `dead_letter` where the job was given up, `winner` where an attempt made a page."""
+    """Bring a job to its end; `lost_run` is set where Dagster must be told that the process is gone."""
 
     record: JobRecord
-    outcome: Outcome
-    dead_letter: bool = False
-    winner: bool = False
+    ending: Ending
     lost_run: str | None = None
+
+    @property
+    def outcome(self) -> Outcome:
+        """What the sender is told."""
+        return self.ending.outcome
 
 
 Newest = Mapping[str, tuple[str, tuple[int, int]]]
@@ -157,6 +162,8 @@ def plan(
 
 
 def _judge(record: JobRecord, run: RunView | None, newest: Newest, limits: Limits, now: float) -> Action | None:
+    if record.ending is not None:
+        return Finish(record, record.ending)
     if record.state is JobState.WAITING:
         return _judge_waiting(record, newest)
     if run is None:
@@ -169,6 +176,9 @@ def _judge(record: JobRecord, run: RunView | None, newest: Newest, limits: Limit
 
 def _judge_live(record: JobRecord, run: RunView, limits: Limits, now: float) -> Action:
     if run.phase is RunPhase.ACTIVE and run.silent_seconds > limits.lease_seconds:
+        if run.timed_out and not record.canceled:
+            gone = EndedRun(run.run_id, Status.FAILED, 0, timed_out=True)
+            return _after_failure(record, gone, limits, now, lost_run=run.run_id)
         return _judge_lost(record, run.run_id, limits, now)
     if run.canceling and not record.canceled:
         return Note(record.to_cancel())
@@ -179,39 +189,48 @@ def _judge_live(record: JobRecord, run: RunView, limits: Limits, now: float) -> 
 
 def _judge_waiting(record: JobRecord, newest: Newest) -> Action | None:
     if record.canceled:
-        return Finish(record, Outcome(Status.CANCELED, error="the job was canceled"))
+        return Finish(record, Ending(Outcome(Status.CANCELED, error="the job was canceled")))
     winner = _superseding(record, newest)
     if winner is not None:
-        return Finish(record, Outcome(Status.FAILED, error=f"superseded by {winner}"))
+        return Finish(record, Ending(Outcome(Status.FAILED, error=f"superseded by {winner}")))
     return None
 
 
 def _judge_ended(record: JobRecord, ended: EndedRun, newest: Newest, limits: Limits, now: float) -> Action:
     outcome = outcome_of(ended)
     if record.canceled or ended.status is Status.CANCELED:
-        return Finish(record, Outcome(Status.CANCELED, duration_ms=ended.duration_ms, error="the job was canceled"))
+        return Finish(
+            record, Ending(Outcome(Status.CANCELED, duration_ms=ended.duration_ms, error="the job was canceled"))
+        )
     if outcome.status is Status.COMPLETED:
         winner = _superseding(record, newest)
         if winner is not None:
-            return Finish(record, Outcome(Status.FAILED, error=f"superseded by {winner}"))
-        return Finish(record, outcome, winner=True)
+            return Finish(record, Ending(Outcome(Status.FAILED, error=f"superseded by {winner}")))
+        return Finish(record, Ending(outcome, winner=True))
     if not ended.error_chain and not ended.timed_out:
         return _judge_lost(record, ended.run_id, limits, now)
     if not is_retryable(ended):
-        return Finish(record, outcome)
+        return Finish(record, Ending(outcome))
+    return _after_failure(record, ended, limits, now)
+
+
+def _after_failure(
+    record: JobRecord, ended: EndedRun, limits: Limits, now: float, lost_run: str | None = None
+) -> Action:
+    outcome = outcome_of(ended)
     again, delay = record.failed(outcome.error or "failed", now, limits.retry_delays_seconds)
     if again.failures >= limits.max_attempts:
-        return Finish(again, outcome, dead_letter=True)
-    return Retry(again, delay)
+        return Finish(again, Ending(outcome, dead_letter=True), lost_run=lost_run)
+    return Retry(again, delay, lost_run=lost_run)
 
 
 def _judge_lost(record: JobRecord, run_id: str, limits: Limits, now: float) -> Action:
     if record.canceled:
-        return Finish(record, Outcome(Status.CANCELED, error="the job was canceled"), lost_run=run_id)
+        return Finish(record, Ending(Outcome(Status.CANCELED, error="the job was canceled")), lost_run=run_id)
     again = record.vanished(now)
     if again.lost >= limits.max_lost_attempts:
         gone = Outcome(Status.FAILED, error=f"the process of the run vanished {again.lost} times")
-        return Finish(again, gone, dead_letter=True, lost_run=run_id)
+        return Finish(again, Ending(gone, dead_letter=True), lost_run=run_id)
     return Retry(again, 0.0, lost_run=run_id)
 
 

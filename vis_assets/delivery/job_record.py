@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Self
 
+from vis_assets.protocol.result import Outcome, Status
+
 RETRY_DELAYS_SECONDS = (30.0, 120.0, 300.0, 900.0, 3600.0)
 """Waits before the second, third, ... attempt after a failure that another attempt may mend."""
 
@@ -22,6 +24,23 @@ class JobState(StrEnum):
     """For its turn, or for the time of its next attempt."""
     RUNNING = "running"
     """A run was asked for."""
+    ENDING = "ending"
+    """How it ends is decided; whatever is seen from here on does not change it."""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a job ends.
+
+    Attributes:
+        outcome: what its sender is told.
+        dead_letter: it was given up and goes to the dead letters.
+        winner: its attempt made a page, which gets the public key.
+    """
+
+    outcome: Outcome
+    dead_letter: bool = False
+    winner: bool = False
 
 
 @dataclass(frozen=True)
@@ -32,6 +51,7 @@ class JobRecord:
         job_id: its key.
         partition: its visualization_transform_id, as text.
         visualization_id: which page of the transform it makes.
+        owner: whose page it is.
         accepted: (stream creation, sequence) of its message; later jobs have greater ones.
         reply: where its message is acknowledged; None once it was, because the job waits long.
         state: where it stands.
@@ -42,12 +62,14 @@ class JobRecord:
         requested_at: seconds since 1970 at which the run of this attempt was asked for.
         canceled: somebody asked to stop.
         error: what ended the last attempt.
-        traceparent: W3C trace context of the sender, or None.
+        ending: how it ends, once that is decided.
+        traceparent: W3C trace context of the sender, well-formed, or None.
     """
 
     job_id: str
     partition: str
     visualization_id: int
+    owner: str
     accepted: tuple[int, int]
     reply: str | None
     state: JobState = JobState.WAITING
@@ -58,6 +80,7 @@ class JobRecord:
     requested_at: float = 0.0
     canceled: bool = False
     error: str | None = None
+    ending: Ending | None = None
     traceparent: str | None = None
 
     @property
@@ -82,6 +105,14 @@ class JobRecord:
     def answering_at(self, reply: str) -> Self:
         """Return the record of a job whose message was handed out again."""
         return replace(self, reply=reply)
+
+    def to_end(self, ending: Ending) -> Self:
+        """Return the record of a job whose end is decided."""
+        return replace(self, state=JobState.ENDING, ending=ending)
+
+    def acknowledged(self) -> Self:
+        """Return the record of a job whose message left the queue: from here on the record alone holds the job."""
+        return replace(self, reply=None)
 
     def to_cancel(self) -> Self:
         """Return the record of a job that somebody asked to stop."""
@@ -115,4 +146,8 @@ class JobRecord:
         """Read what `encode` wrote; keys of later versions are ignored."""
         values = json.loads(data)
         known = {name: values[name] for name in cls.__dataclass_fields__ if name in values}
+        ending = known.get("ending")
+        if ending is not None:
+            outcome = Outcome(**{**ending["outcome"], "status": Status(ending["outcome"]["status"])})
+            known["ending"] = Ending(outcome, ending["dead_letter"], ending["winner"])
         return cls(**{**known, "accepted": tuple(known["accepted"]), "state": JobState(known["state"])})

@@ -7,9 +7,10 @@ neither renew the lease nor obey in time. It watches its parent, the run:
 - the job was canceled, has ended, or is at a later attempt, or the time is up: the run is killed;
 - the run has ended: so does this process.
 
-Run as `python -m vis_assets.delivery.lease_keeper RUN_ID JOB_ID ATTEMPT PID TIMEOUT_SECONDS` with NATS_URL set.
+Run as `python -m vis_assets.delivery.lease_keeper RUN_ID JOB_ID ATTEMPT PID TIMEOUT_SECONDS` with the run's NATS_….
 """
 
+import contextlib
 import os
 import signal
 import sys
@@ -18,8 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vis_assets.delivery import ledger
+from vis_assets.delivery.access import NatsAccess
 from vis_assets.delivery.connection import NatsConnection
-from vis_assets.errors import BrokerUnavailable
+from vis_assets.errors import BrokerUnavailable, InvalidSetting
 from vis_assets.settings import load_settings
 
 RENEW_SECONDS = 3.0
@@ -54,7 +56,11 @@ class Watch:
     @property
     def is_stopped(self) -> bool:
         """Whether the run's process is suspended (SIGSTOP): it lives, but does not work."""
-        return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0] in {"T", "t"}
+        try:
+            state = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except FileNotFoundError:  # the process just ended, or this system has no /proc
+            return False
+        return state in {"T", "t"}
 
 
 def keep(watch: Watch, connection: NatsConnection) -> None:
@@ -63,7 +69,8 @@ def keep(watch: Watch, connection: NatsConnection) -> None:
     while not watch.is_over:
         now = time.monotonic()
         if now > watch.deadline:
-            connection.run(lambda c: ledger.note_timeout(c, watch.run_id))
+            with contextlib.suppress(BrokerUnavailable):  # the run ends in time, whether or not NATS hears of it
+                connection.run(lambda c: ledger.note_timeout(c, watch.run_id))
             os.kill(watch.pid, signal.SIGKILL)
         elif now >= due:
             due = now + RENEW_SECONDS
@@ -72,15 +79,11 @@ def keep(watch: Watch, connection: NatsConnection) -> None:
 
 
 def _renew_or_end(watch: Watch, connection: NatsConnection) -> None:
-    try:
-        held = connection.run(lambda c: ledger.read_record(c, watch.job_id))
-        if held is None or held.record.canceled or held.record.attempt != watch.attempt:
-            os.kill(watch.pid, signal.SIGKILL)
-        elif not watch.is_stopped:
-            connection.run(lambda c: ledger.renew_lease(c, watch.run_id, watch.job_id, watch.attempt, watch.pid))
-    except BrokerUnavailable:
-        # The lease runs out if this lasts; the next round tries again.
-        return
+    held = connection.run(lambda c: ledger.read_record(c, watch.job_id))
+    if held is None or held.record.canceled or held.record.attempt != watch.attempt:
+        os.kill(watch.pid, signal.SIGKILL)
+    elif not watch.is_stopped:
+        connection.run(lambda c: ledger.renew_lease(c, watch.run_id, watch.job_id, watch.attempt, watch.pid))
 
 
 def main(arguments: list[str]) -> None:
@@ -90,10 +93,13 @@ def main(arguments: list[str]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     while not watch.is_over:
         try:
-            with NatsConnection(load_settings().nats_url.get_secret_value(), "vis_assets lease") as connection:
+            with NatsConnection(NatsAccess.of(load_settings()), "vis_assets lease") as connection:
                 keep(watch, connection)
-        except BrokerUnavailable:
+        except (BrokerUnavailable, InvalidSetting):
+            # Credentials may be exchanged at this moment; if this lasts, the lease runs out.
             time.sleep(LOOK_SECONDS)
+            if time.monotonic() > watch.deadline and not watch.is_over:
+                os.kill(watch.pid, signal.SIGKILL)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ VISUALIZATION_CONTROL   stream             workers.visualization-transform.cance
 import json
 import re
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +32,8 @@ RESULT_STREAM = "VISUALIZATION_RESULTS"
 DEAD_STREAM = "DLQ_VISUALIZATION_TRANSFORMS"
 CONTROL_STREAM = "VISUALIZATION_CONTROL"
 CANCEL_SUBJECT = "workers.visualization-transform.cancel"
+EFFORT_HEADER = "Vis-Assets-Effort"
+"""Header of a terminal result in its stream: what it took, JSON; the message that senders get does not have it."""
 WRONG_LAST_SEQUENCE = 10071
 DAY_SECONDS = 86_400.0
 
@@ -115,11 +118,19 @@ async def remove_record(client: Client, job_id: str) -> None:
     await _forget(client, JOBS, job_id)
 
 
-async def write_result(client: Client, job_id: str, result: bytes) -> bytes:
-    """Write the terminal result of a job unless it has one; return the one that stands."""
+async def write_result(client: Client, record: JobRecord, result: bytes, *, given_up: bool = False) -> bytes:
+    """Write the terminal result of a job unless it has one; return the one that stands.
+
+    Args:
+        client: connected.
+        record: the job, as it was at its end.
+        result: what its sender is told.
+        given_up: no attempt was left.
+    """
     jetstream = client.jetstream(timeout=REQUEST_SECONDS)
-    subject = f"visualization.results.{job_id}"
-    headers = {"Nats-Expected-Last-Subject-Sequence": "0"}
+    job_id, subject = record.job_id, f"visualization.results.{record.job_id}"
+    effort = {"failures": record.failures, "lost": record.lost, "given_up": given_up}
+    headers = {"Nats-Expected-Last-Subject-Sequence": "0", EFFORT_HEADER: json.dumps(effort)}
     try:
         await jetstream.publish(subject, result, headers=headers, stream=RESULT_STREAM)
     except APIError as error:
@@ -242,13 +253,16 @@ async def is_canceled(client: Client, job_id: str) -> bool:
     return True
 
 
-async def read_newest(client: Client) -> dict[str, tuple[str, tuple[int, int]]]:
-    """Return for each page, "partition/visualization", the newest job that made it: its id and when it was accepted."""
+async def read_newest(client: Client, pages: Iterable[str]) -> dict[str, tuple[str, tuple[int, int]]]:
+    """Return for those of the pages that were ever made the newest job that made it: its id and when it was accepted."""
     bucket = await client.jetstream(timeout=REQUEST_SECONDS).key_value(PAGES)
     newest = {}
-    for key in await _keys(client, PAGES):
-        value = json.loads((await bucket.get(key)).value or b"{}")
-        newest[key] = (value["job_id"], (value["accepted"][0], value["accepted"][1]))
+    for page in set(pages):
+        try:
+            value = json.loads((await bucket.get(page)).value or b"{}")
+        except KeyNotFoundError:
+            continue
+        newest[page] = (value["job_id"], (value["accepted"][0], value["accepted"][1]))
     return newest
 
 

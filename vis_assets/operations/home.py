@@ -12,12 +12,21 @@ import yaml
 from vis_assets.errors import InvalidSetting
 from vis_assets.settings import Settings
 
+POSTGRES = """
+storage:
+  postgres:
+    postgres_url:
+      env: VIS_ASSETS_POSTGRES_URL
+"""
+"""Dagster's records in Postgres; the address stays in the environment, for it holds a password."""
+
 
 def dagster_settings(settings: Settings) -> str:
     """Return the text of `dagster.yaml` with this installation's limits on runs."""
     text = importlib.resources.files("vis_assets.operations").joinpath("dagster.yaml").read_text()
     text = text.replace("max_concurrent_runs: 3", f"max_concurrent_runs: {settings.max_concurrent_jobs}")
-    return text.replace("max_runtime_seconds: 3600", f"max_runtime_seconds: {settings.processing_timeout_secs}")
+    text = text.replace("max_runtime_seconds: 3600", f"max_runtime_seconds: {settings.processing_timeout_secs}")
+    return text + POSTGRES if settings.postgres_url is not None else text
 
 
 def prepare_home(settings: Settings) -> Path:
@@ -47,7 +56,7 @@ def claim(home: Path) -> IO[str]:
     except OSError:
         lock.close()
         raise InvalidSetting(
-            f"another vis-assets demo or dev works in {home}; stop it, or set VIS_ASSETS_HOME to another folder"
+            f"another vis-assets demo, dev or worker works in {home}; stop it, or set VIS_ASSETS_HOME to another folder"
         ) from None
     return lock
 

@@ -35,6 +35,7 @@ class DeliveredJobs:
                 job_id=record.job_id,
                 visualization_transform_id=int(record.partition),
                 visualization_id=record.visualization_id,
+                owner=record.owner,
             )
             return known, ()
         return spec.envelope, spec.warnings
@@ -49,8 +50,7 @@ class DeliveredJobs:
     def promote(self, record: JobRecord) -> None:
         """See delivery.reconcile.Jobs: the page last; where there is nothing to copy, it was done before."""
         prefix = f"{attempt_folder(record.job_id, record.attempt)}/"
-        owner = self._specs.load(record.partition, record.job_id).job.owner
-        public = folder_of(owner, record.partition)
+        public = folder_of(record.owner, record.partition)
         for key in sorted(self._store.keys(prefix), key=lambda key: key.endswith(".html")):
             name = key.removeprefix(prefix)
             self._store.write(f"{public}/{name}", self._store.read(key), content_type(name), {"job-id": record.job_id})

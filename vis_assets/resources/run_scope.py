@@ -9,6 +9,7 @@ from pathlib import Path
 
 from dagster import InitResourceContext, IOManagerDefinition, ResourceDefinition
 
+from vis_assets.delivery.access import NatsAccess
 from vis_assets.delivery.run_tags import delivery_of
 from vis_assets.resources.artifacts import ArtifactIOManager
 from vis_assets.resources.object_store import ObjectStore
@@ -32,7 +33,7 @@ def progress_resource(settings: Settings) -> ResourceDefinition:
     """Progress over NATS, flushed and disconnected when the run ends."""
 
     def open_progress(_context: InitResourceContext) -> Iterator[Progress]:
-        progress = NatsProgress(settings.nats_url.get_secret_value(), settings.result_subject)
+        progress = NatsProgress(NatsAccess.of(settings), settings.result_subject)
         try:
             yield progress
         finally:
@@ -52,7 +53,7 @@ def lease_resource(settings: Settings) -> ResourceDefinition:
             return
         watched = [run.run_id, delivery.job_id, str(delivery.attempt), str(os.getpid())]
         command = [sys.executable, "-m", "vis_assets.delivery.lease_keeper", *watched]
-        environment = {**os.environ, "NATS_URL": settings.nats_url.get_secret_value()}
+        environment = {**os.environ, **settings.nats_variables}
         keeper = subprocess.Popen([*command, str(settings.processing_timeout_secs)], env=environment)  # noqa: S603 - ours
         try:
             yield None

@@ -1,8 +1,9 @@
 """Dagster's runs, as delivery needs them (`delivery.reconcile.Runs`)."""
 
+import logging
 import time
 
-from dagster import DagsterInstance, DagsterRunStatus, RunRecord, RunsFilter
+from dagster import DagsterError, DagsterInstance, DagsterRunStatus, RunRecord, RunsFilter
 
 from vis_assets.delivery import ledger
 from vis_assets.delivery.connection import NatsConnection
@@ -10,7 +11,8 @@ from vis_assets.delivery.decide import RunPhase, RunView
 from vis_assets.sensors.ended_runs import STATUS_OF, describe
 
 RUN_KEY = "dagster/run_key"
-WAITING = {DagsterRunStatus.NOT_STARTED, DagsterRunStatus.QUEUED, DagsterRunStatus.MANAGED}
+_log = logging.getLogger(__name__)
+WAITING = {DagsterRunStatus.QUEUED, DagsterRunStatus.MANAGED}
 
 
 class DagsterRuns:
@@ -23,12 +25,20 @@ class DagsterRuns:
 
     def view(self, run_key: str) -> RunView | None:
         """See delivery.reconcile.Runs."""
-        records = self._instance.get_run_records(RunsFilter(tags={RUN_KEY: run_key}), limit=1)
-        return self._view(records[0]) if records else None
+        for record in self._instance.get_run_records(RunsFilter(tags={RUN_KEY: run_key}), limit=20):
+            run = record.dagster_run
+            if run.parent_run_id is not None:
+                continue  # a re-execution copies the key, but nobody asked for it
+            # A run that was only created is asked for once more: Dagster then submits it.
+            return None if run.status is DagsterRunStatus.NOT_STARTED else self._view(record)
+        return None
 
     def stop(self, run_id: str) -> None:
         """See delivery.reconcile.Runs; a process that does not listen is killed by its lease keeper."""
-        self._instance.run_coordinator.cancel_run(run_id)
+        try:
+            self._instance.run_coordinator.cancel_run(run_id)
+        except DagsterError as error:
+            _log.warning("Dagster cannot stop run %s: %s", run_id, error)
 
     def declare_lost(self, run_id: str) -> None:
         """See delivery.reconcile.Runs."""
@@ -38,8 +48,8 @@ class DagsterRuns:
 
     def _view(self, record: RunRecord) -> RunView:
         run = record.dagster_run
+        lease = self._lease(run.run_id)
         if run.status in STATUS_OF:
-            lease = self._lease(run.run_id)
             ended = describe(self._instance, run.run_id, timed_out=lease is not None and lease.timed_out)
             return RunView(run.run_id, RunPhase.ENDED, ended=ended)
         if run.status in WAITING:
@@ -47,12 +57,12 @@ class DagsterRuns:
         return RunView(
             run.run_id,
             RunPhase.ACTIVE,
-            silent_seconds=self._silence(record),
+            silent_seconds=self._silence(record, lease),
             canceling=run.status is DagsterRunStatus.CANCELING,
+            timed_out=lease is not None and lease.timed_out,
         )
 
-    def _silence(self, record: RunRecord) -> float:
-        lease = self._lease(record.dagster_run.run_id)
+    def _silence(self, record: RunRecord, lease: ledger.Lease | None) -> float:
         since = lease.renewed if lease is not None else record.update_timestamp.timestamp()
         return max(0.0, time.time() - since)
 

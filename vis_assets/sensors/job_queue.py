@@ -17,11 +17,13 @@ from vis_assets.assets.partitions import visualization_transforms
 from vis_assets.delivery.connection import NatsConnection
 from vis_assets.delivery.job_record import JobRecord
 from vis_assets.delivery.job_stream import QueuedMessage, ensure_stream, fetch
+from vis_assets.delivery.leadership import note_tick
 from vis_assets.delivery.reconcile import Reconciler
 from vis_assets.delivery.run_tags import tags_for
 from vis_assets.resources.delivered_jobs import DeliveredJobs
 from vis_assets.sensors.map_job import visualization_map
 from vis_assets.sensors.reconciliation import reconcile, reconciler
+from vis_assets.sensors.standing import standing
 from vis_assets.settings import Settings
 
 TICK_SECONDS = 4.3
@@ -41,7 +43,11 @@ def job_queue(
 ) -> SensorResult | SkipReason:
     """Reconcile and wait for messages until there is a run to ask for, at most a tick."""
     with reconciler(context.instance, settings, jobs, "job_queue") as (worker, connection):
-        wanted = _wait(worker, connection, jobs)
+        place = standing(connection, settings)
+        if not place.leads:
+            return SkipReason(f"standby: {place.holder} reconciles")
+        wanted = _wait(worker, connection, jobs, settings)
+        connection.run(lambda c: note_tick(c, place.holder))
     if not wanted:
         return SkipReason("no run is to be started")
     return SensorResult(
@@ -52,21 +58,24 @@ def job_queue(
     )
 
 
-def _wait(worker: Reconciler, connection: NatsConnection, jobs: DeliveredJobs) -> list[JobRecord]:
+def _wait(worker: Reconciler, connection: NatsConnection, jobs: DeliveredJobs, settings: Settings) -> list[JobRecord]:
     stream_created = connection.run(ensure_stream)
     deadline = time.monotonic() + TICK_SECONDS
-    while True:
-        wanted = reconcile(worker, may_start=True)
+    if (place := standing(connection, settings)).leads and not place.draining:
+        worker.take_in_unclaimed(stream_created)
+    while (place := standing(connection, settings)).leads:
+        wanted = reconcile(worker, may_start=not place.draining)
         left = deadline - time.monotonic()
         if wanted or left <= 0:
             return wanted
-        free = worker.free_slots()
+        free = 0 if place.draining else worker.free_slots()
         if free <= 0:
             time.sleep(min(POLL_SECONDS, left))
             continue
         jobs.require_reachable()
         for message in _poll(connection, stream_created, free, min(POLL_SECONDS, left)):
             worker.take_in(message)
+    return []
 
 
 def _poll(connection: NatsConnection, stream_created: int, batch: int, seconds: float) -> list[QueuedMessage]:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from dagster import DagsterInstance
 
-from vis_assets.delivery import ledger
+from vis_assets.delivery import leadership, ledger
+from vis_assets.delivery.access import NatsAccess
 from vis_assets.delivery.connection import NatsConnection
 from vis_assets.delivery.decide import Limits
 from vis_assets.delivery.job_record import JobRecord
@@ -34,8 +35,9 @@ def reconciler(
     instance: DagsterInstance, settings: Settings, jobs: DeliveredJobs, name: str
 ) -> Iterator[tuple[Reconciler, NatsConnection]]:
     """Connect, make what is missing in JetStream, and give a reconciler until the block ends."""
-    with NatsConnection(settings.nats_url.get_secret_value(), f"vis_assets {name}") as connection:
+    with NatsConnection(NatsAccess.of(settings), f"vis_assets {name}") as connection:
         connection.run(lambda c: ledger.ensure(c, settings.result_days, settings.dead_letter_days))
+        connection.run(leadership.ensure_workers)
         runs = DagsterRuns(instance, connection)
         yield Reconciler(connection, runs, jobs, limits_of(settings), settings.result_subject), connection
 

@@ -12,6 +12,7 @@ from dagster import (
 from vis_assets.delivery.run_tags import delivery_of
 from vis_assets.resources.delivered_jobs import DeliveredJobs
 from vis_assets.sensors.reconciliation import reconcile, reconciler
+from vis_assets.sensors.standing import standing
 from vis_assets.settings import Settings
 
 
@@ -28,8 +29,9 @@ def _result_sensor(status: DagsterRunStatus, name: str, what: str) -> RunStatusS
     ) -> None:
         run = context.dagster_run
         if delivery_of(run.tags, is_copy=run.parent_run_id is not None) is not None:
-            with reconciler(context.instance, settings, jobs, name) as (worker, _):
-                reconcile(worker, may_start=False)
+            with reconciler(context.instance, settings, jobs, name) as (worker, connection):
+                if standing(connection, settings).leads:
+                    reconcile(worker, may_start=False)
 
     return settle
 

@@ -15,7 +15,7 @@ REPORT = {"html_key": "k", "point_count": 1, "cluster_count": 0, "stats": {}}
 
 
 def job(number: int = 1, partition: str = "7", **values: object) -> JobRecord:
-    return replace(JobRecord(f"job-{number}", partition, 1, (100, number), f"reply-{number}"), **values)  # type: ignore[arg-type]
+    return replace(JobRecord(f"job-{number}", partition, 1, "o", (100, number), f"reply-{number}"), **values)  # type: ignore[arg-type]
 
 
 def running(**values: object) -> JobRecord:
@@ -59,14 +59,14 @@ def test_a_finished_map_wins():
     """A run that made its page ends the job, and its page becomes the public one."""
     action = decide(running(), ended(Status.COMPLETED))
     assert isinstance(action, Finish)
-    assert (action.outcome.status, action.winner, action.dead_letter) == (Status.COMPLETED, True, False)
+    assert (action.outcome.status, action.ending.winner, action.ending.dead_letter) == (Status.COMPLETED, True, False)
 
 
 def test_a_permanent_error_ends_the_job_at_once():
     """An error that the same input would meet again is not retried."""
     action = decide(running(), ended(Status.FAILED, ("CollectionMissing", "no collection 'x'")))
     assert isinstance(action, Finish)
-    assert (action.outcome.error, action.dead_letter) == ("no collection 'x'", False)
+    assert (action.outcome.error, action.ending.dead_letter) == ("no collection 'x'", False)
 
 
 def test_a_transient_error_is_retried_on_schedule():
@@ -83,7 +83,7 @@ def test_a_transient_error_is_retried_on_schedule():
     assert tuple(delays) == RETRY_DELAYS_SECONDS
     (action,) = plan([record], {record.run_key: ended(Status.FAILED, ("SourceUnavailable", "down"))}, {}, limits, 0.0)
     assert isinstance(action, Finish)
-    assert (action.dead_letter, action.outcome.error) == (True, "down")
+    assert (action.ending.dead_letter, action.outcome.error) == (True, "down")
 
 
 def test_an_unexpected_error_is_retried():
@@ -110,7 +110,7 @@ def test_a_job_whose_processes_keep_vanishing_is_given_up():
     """After so many lost processes the job is a dead letter."""
     action = decide(running(lost=2), RunView("run", RunPhase.ACTIVE, silent_seconds=61))
     assert isinstance(action, Finish)
-    assert action.dead_letter
+    assert action.ending.dead_letter
 
 
 def test_a_run_that_ended_without_a_word_counts_as_lost():
@@ -150,7 +150,7 @@ def test_an_older_job_never_draws_over_a_newer_page():
     newest = {"7/1": ("job-2", (100, 2))}
     for action in (decide(job(), newest=newest), decide(running(), ended(Status.COMPLETED), newest=newest)):
         assert isinstance(action, Finish)
-        assert (action.outcome.status, action.winner) == (Status.FAILED, False)
+        assert (action.outcome.status, action.ending.winner) == (Status.FAILED, False)
         assert action.outcome.error == "superseded by job-2"
 
 
@@ -188,9 +188,12 @@ class World:
             todo = [lambda: self.records.__setitem__(record.job_id, record)]
         elif isinstance(action, Finish):
             todo = [
-                lambda: self.dead.add(record.job_id) if action.dead_letter else None,
+                lambda: self.records.__setitem__(record.job_id, record.to_end(action.ending)),
+                lambda: self.dead.add(record.job_id) if action.ending.dead_letter else None,
                 lambda: (
-                    self.newest.__setitem__(record.page, (record.job_id, record.accepted)) if action.winner else None
+                    self.newest.__setitem__(record.page, (record.job_id, record.accepted))
+                    if action.ending.winner
+                    else None
                 ),
                 lambda: self.results.setdefault(record.job_id, action.outcome),
                 lambda: self.records.pop(record.job_id),
@@ -233,7 +236,7 @@ def test_every_job_ends_exactly_once_whatever_dies(data: st.DataObject):
         for action in actions[:survives]:
             world.carry_out(action, steps=99)
         if survives < len(actions):
-            world.carry_out(actions[survives], steps=data.draw(st.integers(0, 3)))
+            world.carry_out(actions[survives], steps=data.draw(st.integers(0, 4)))
     else:
         # Unlucky draws; from here on everything works.
         while world.records:

@@ -286,10 +286,10 @@ def test_death_at_any_step_loses_nothing_and_tells_nothing_twice(
     real: Callable[..., Any] = getattr(ledger, place)
     deaths = 0
 
-    async def deadly(*arguments: Any) -> Any:
+    async def deadly(*arguments: Any, **options: Any) -> Any:
         nonlocal deaths
         deaths += 1
-        result = await real(*arguments) if after or deaths > 1 else None
+        result = await real(*arguments, **options) if after or deaths > 1 else None
         if deaths == 1:
             raise Killed
         return result
@@ -324,3 +324,39 @@ async def _redeliver(client: Client) -> None:
         reply = f"$JS.ACK.VISUALIZATION_TRANSFORMS.visualization-transform-workers.1.1.{sequence}.0.0"
         await client.publish(reply, b"-NAK")
     await client.flush()
+
+
+def test_a_message_that_was_fetched_and_forgotten_is_found(bench: Bench):
+    """A message whose fetcher died before writing it down is taken in by the next tick, not an hour later, and ends clean."""
+    bench.publish(job(1))
+    bench.publish(b"{broken")
+    created = bench.connection.run(ensure_stream)
+    assert len(bench.connection.run(lambda c: fetch(c, created, 10, 0.05))) == 2
+    bench.worker.take_in_unclaimed(created)
+    bench.worker.take_in_unclaimed(created)
+    bench.dagster.ask(bench.worker.reconcile())
+    bench.make_page("job-1", 1)
+    bench.dagster.end(bench.run_key())
+    bench.tick()
+    assert sorted(r["status"] for r in bench.terminal()) == ["completed", "failed"]
+    assert len(bench.dagster.runs) == 1
+    assert bench.connection.run(lambda c: c.jetstream().stream_info("VISUALIZATION_TRANSFORMS")).state.messages == 0
+
+
+def test_trouble_with_one_job_does_not_hold_up_another(bench: Bench):
+    """A page that cannot be promoted now keeps its own job only; it ends when the store is well again."""
+    bench.publish(job(1))
+    bench.publish(job(2, 8))
+    bench.tick()
+    in_the_way = bench.store.root / "visualizations" / "o@example.com" / "7"
+    in_the_way.parent.mkdir(parents=True)
+    in_the_way.write_text("a file where a folder should be")
+    for name, key in zip(("job-1", "job-2"), list(bench.dagster.runs), strict=True):
+        bench.make_page(name, 1)
+        bench.dagster.end(key)
+    bench.tick()
+    assert [r["jobId"] for r in bench.terminal()] == ["job-2"]
+    in_the_way.unlink()
+    bench.tick()
+    assert {r["jobId"] for r in bench.terminal()} == {"job-1", "job-2"}
+    assert bench.is_clean()

@@ -23,3 +23,14 @@ def door(tmp_path: Path, nats_server: EmbeddedNats) -> Iterator[Door]:
     """An installation with an empty queue."""
     with DagsterInstance.ephemeral() as instance, Door(tmp_path, nats_server.url, instance) as made:
         yield made
+
+
+@pytest.fixture
+def queued_door(tmp_path: Path, nats_server: EmbeddedNats) -> Iterator[Door]:
+    """An installation whose Dagster keeps its records on disk and queues runs, as the real one does."""
+    queue = {"module": "dagster._core.run_coordinator", "class": "QueuedRunCoordinator"}
+    with (
+        DagsterInstance.local_temp(str(tmp_path / "dagster"), overrides={"run_coordinator": queue}) as instance,
+        Door(tmp_path, nats_server.url, instance) as made,
+    ):
+        yield made
