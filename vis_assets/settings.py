@@ -73,7 +73,7 @@ class Settings(BaseSettings):
         ),
     ] = 3600
     worker_id: Annotated[
-        str, Field(alias="WORKER_ID", description="Name of this installation in the tags of its runs")
+        str, Field(alias="WORKER_ID", description="Name of this worker in its logs, its lease and the tags of its runs")
     ] = Field(default_factory=socket.gethostname)
     log_level: Annotated[
         str,
@@ -120,7 +120,7 @@ class Settings(BaseSettings):
             alias="HEALTH_CHECK_PORT",
             ge=0,
             le=65535,
-            description="Port of the HTTP server with `/health` and `/maps/…`",
+            description="Port of the HTTP server with `/health`, `/ready`, `/metrics` and `/maps/…`",
         ),
     ] = 8081
     http_host: Annotated[

@@ -49,7 +49,7 @@ def test_defaults_are_those_of_the_specification() -> None:
 
 
 def test_every_variable_of_the_specification_is_a_setting() -> None:
-    """Each variable of the table of 000 is read; others are ours by their prefix, a credential, or named by the design."""
+    """Each variable of the table of 000 is read; others say whose they are by their names, or the design names them."""
     specified = {
         "NATS_URL", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL", "LOG_LEVEL",
         "PROCESSING_TIMEOUT_SECS", "WORKER_ID", "LOG_FORMAT", "MAX_CONCURRENT_JOBS", "HEALTH_CHECK_PORT",

@@ -17,6 +17,7 @@ COMMANDS = {
     "map": "Make a map of a file, without NATS.",
     "doctor": "Check every configured connection.",
     "config": "Show every setting, its value, and where it came from.",
+    "dlq": "List, show, replay or purge jobs that were given up.",
     "delete": "Delete a map and everything that belongs to it.",
 }
 

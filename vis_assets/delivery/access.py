@@ -138,10 +138,11 @@ class NatsAccess:
         return parts
 
     def _tls(self) -> ssl.SSLContext:
-        authorities = None if self.tls_ca_file is None else _read("NATS_TLS_CA_FILE", self.tls_ca_file)
+        if self.tls_ca_file is not None:
+            _read("NATS_TLS_CA_FILE", self.tls_ca_file)
         try:
-            context = ssl.create_default_context(cadata=authorities)
-        except (ssl.SSLError, ValueError):
+            context = ssl.create_default_context(cafile=self.tls_ca_file)
+        except ssl.SSLError:
             raise InvalidSetting(f"NATS_TLS_CA_FILE={self.tls_ca_file} holds no PEM certificate") from None
         if self.tls_cert_file is None or self.tls_key_file is None:
             return context

@@ -14,7 +14,7 @@ from nats.aio.client import Client
 from nats.js.errors import APIError, NotFoundError
 
 from vis_assets.delivery.access import NatsAccess
-from vis_assets.errors import BrokerUnavailable
+from vis_assets.errors import BrokerUnavailable, InvalidSetting
 from vis_assets.protocol.trace_context import trace_headers
 
 CONNECT_SECONDS = 5.0
@@ -26,7 +26,7 @@ REQUEST_SECONDS = 5.0
 
 T = TypeVar("T")
 
-# asyncio warns at the end of each TLS connection of nats-py, which does not tell its reader that it is one; it is harmless.
+# asyncio warns at the end of each TLS connection of nats-py, whose reader does not know that it is one.
 logging.getLogger("asyncio").addFilter(lambda record: "returning true from eof_received" not in record.getMessage())
 
 
@@ -59,6 +59,7 @@ class NatsConnection:
         self._name = name
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="nats", daemon=True)
+        self._refusal: Exception | None = None
         self._client = EncryptedClient() if self._access.insists_on_tls else Client()
 
     def open(self) -> Self:
@@ -68,7 +69,11 @@ class NatsConnection:
             BrokerUnavailable: no server answered within `CONNECT_SECONDS`, or all refused.
             InvalidSetting: the URL is malformed, or a file of credentials or certificates is.
         """
-        options = self._access.options()
+        try:
+            options = self._access.options()
+        except InvalidSetting:
+            self._loop.close()
+            raise
         self._thread.start()
         try:
             self.run(lambda client: self._connect(client, options))
@@ -99,23 +104,28 @@ class NatsConnection:
 
     def _explain(self, error: Exception, before: Exception | None) -> str:
         """Say why a call failed: a refusal comes apart from the answer that it keeps from coming."""
-        noted = self._client.last_error
-        refusal = self._access.explain(error)
-        if refusal is None and noted is not None and (noted is not before or self._client.is_closed):
-            refusal = self._access.explain(noted)
-        return refusal or (
+        last = self._client.last_error
+        noted = [error, last if last is not before or self._client.is_closed else None]
+        noted.append(None if self._client.is_connected else self._refusal)
+        for one in noted:
+            refusal = self._access.explain(one) if one is not None else None
+            if refusal is not None:
+                return refusal
+        return (
             f"NATS at {self._access.servers} does not answer ({type(error).__name__}: {error}); "
             "is it running, with JetStream, and is NATS_URL right?"
         )
 
     async def _connect(self, client: Client, options: dict[str, Any]) -> None:
-        refusals: list[Exception] = []
+        connecting, refused = True, 0
 
         async def heed(error: Exception) -> None:
-            """End the attempts once every server has refused; later errors are those of the call that meets them."""
-            if not client.is_connected and self._access.explain(error) is not None:
-                refusals.append(error)
-                if len(refusals) == len(options["servers"]):
+            """End the first attempts once every server has refused; the calls tell of later errors."""
+            nonlocal refused
+            if self._access.explain(error) is not None:
+                self._refusal = error
+                refused += 1
+                if connecting and refused == len(options["servers"]):
                     raise error
 
         await asyncio.wait_for(
@@ -130,6 +140,7 @@ class NatsConnection:
             ),
             CONNECT_SECONDS,
         )
+        connecting = False
 
     async def _drain(self, client: Client) -> None:
         if client.is_connected:
@@ -170,19 +181,24 @@ async def publish_stored(
     if await is_captured(client, subject):
         await client.jetstream().publish(subject, payload, timeout=REQUEST_SECONDS, headers=headers)
         return
-    async with not_forbidden(client):
+    async with arriving(client):
         await client.publish(subject, payload, headers=headers)
 
 
 @contextlib.asynccontextmanager
-async def not_forbidden(client: Client) -> AsyncIterator[None]:
-    """Flush what the block sends to the server, and raise where the server forbade something of it.
+async def arriving(client: Client) -> AsyncIterator[None]:
+    """Wait until what the block sends has reached the server, and raise where the server forbade something of it.
 
-    A server says so apart from the message, and a plain publish or subscription would not notice.
+    A server says so apart from the message, so that a plain publish or subscription would not notice. Nor would it
+    notice a lost connection: nats-py keeps for later what it cannot send, and does not wait in a flush.
     """
     before = client.last_error
     yield
-    await client.flush(int(REQUEST_SECONDS))
+    if not client.is_connected:
+        raise nats.errors.ConnectionReconnectingError
+    for _ in range(2):
+        # nats-py's PING overtakes what still waits to be sent: only the second one follows it.
+        await client.flush(int(REQUEST_SECONDS))
     noted = client.last_error
     if noted is not None and noted is not before:
         raise noted

@@ -9,6 +9,7 @@ DLQ_VISUALIZATION_TRANSFORMS  stream       visualization.dead.{job_id}: jobs tha
 VISUALIZATION_CONTROL   stream             workers.visualization-transform.cancel: {"job_id": ...}
 """
 
+import contextlib
 import json
 import re
 import time
@@ -35,6 +36,7 @@ CANCEL_SUBJECT = "workers.visualization-transform.cancel"
 EFFORT_HEADER = "Vis-Assets-Effort"
 """Header of a terminal result in its stream: what it took, JSON; the message that senders get does not have it."""
 WRONG_LAST_SEQUENCE = 10071
+NO_MESSAGE_FOUND = 10057
 DAY_SECONDS = 86_400.0
 
 
@@ -160,25 +162,32 @@ async def write_dead_letter(client: Client, job_id: str, body: bytes) -> None:
 def dead_letter(record: JobRecord, error: str, sealed_job: bytes, now: float) -> bytes:
     """Write down a job that was given up: why, after how many attempts, and the job itself, secrets sealed."""
     about = {"job_id": record.job_id, "error": error, "failures": record.failures, "lost": record.lost, "at": now}
-    return json.dumps({**about, "partition": record.partition, "job": json.loads(sealed_job)}).encode()
+    sender = {"partition": record.partition, "traceparent": record.traceparent}
+    return json.dumps({**about, **sender, "job": json.loads(sealed_job)}).encode()
 
 
 async def read_dead_letters(client: Client) -> dict[str, dict[str, Any]]:
-    """Return every dead letter by job id, oldest first."""
+    """Return every dead letter by job id, oldest first, each with its `number` in the stream."""
     jetstream = client.jetstream(timeout=REQUEST_SECONDS)
-    letters = {}
-    for subject in await _subjects(client, DEAD_STREAM):
-        message = await jetstream.get_last_msg(DEAD_STREAM, subject)
-        letters[subject.rpartition(".")[2]] = json.loads(message.data or b"{}")
-    return letters
+    letters: dict[int, tuple[str, dict[str, Any]]] = {}
+    try:
+        subjects = await _subjects(client, DEAD_STREAM)
+    except NotFoundError:
+        return {}
+    for subject in subjects:
+        with contextlib.suppress(NotFoundError):
+            message = await jetstream.get_last_msg(DEAD_STREAM, subject)
+            letters[message.seq or 0] = subject.rpartition(".")[2], json.loads(message.data or b"{}")
+    return {job_id: {**letter, "number": number} for number, (job_id, letter) in sorted(letters.items())}
 
 
-async def purge_dead_letter(client: Client, job_id: str | None) -> int:
-    """Remove one dead letter, or all; return how many."""
-    subject = f"visualization.dead.{job_id}" if job_id else None
-    count = len([s for s in await _subjects(client, DEAD_STREAM) if subject in (None, s)])
-    await client.jetstream(timeout=REQUEST_SECONDS).purge_stream(DEAD_STREAM, subject=subject)
-    return count
+async def remove_dead_letter(client: Client, number: int) -> None:
+    """Remove exactly this dead letter, and none that came later; removing it twice is harmless."""
+    try:
+        await client.jetstream(timeout=REQUEST_SECONDS).delete_msg(DEAD_STREAM, number)
+    except APIError as error:
+        if error.err_code != NO_MESSAGE_FOUND:
+            raise
 
 
 async def renew_lease(client: Client, run_id: str, job_id: str, attempt: int, pid: int) -> None:

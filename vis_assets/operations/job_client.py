@@ -11,7 +11,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from vis_assets.delivery.access import NatsAccess
-from vis_assets.delivery.connection import NatsConnection, not_forbidden
+from vis_assets.delivery.connection import NatsConnection, arriving
 from vis_assets.delivery.job_stream import ensure_stream, queue_depth
 from vis_assets.errors import InvalidSetting
 from vis_assets.protocol.job import JobEnvelope
@@ -114,7 +114,7 @@ def _subscribe(connection: NatsConnection, subject: str) -> "queue.SimpleQueue[M
             inbox.put(decoded)
 
     async def subscribe(client: Client) -> None:
-        async with not_forbidden(client):
+        async with arriving(client):
             await client.subscribe(subject, cb=receive)
 
     connection.run(subscribe)

@@ -46,11 +46,17 @@ class JsonFormatter(logging.Formatter):
 def configure_logging(settings: Settings) -> None:
     """Send the log of this process to stderr in the form that LOG_FORMAT and LOG_LEVEL ask for.
 
-    Dagster's own loggers have handlers of their own, which its processes configure.
+    Of other libraries only warnings are told, unless LOG_LEVEL is DEBUG. Dagster's own loggers have handlers of their
+    own, which its processes configure.
     """
     handler = logging.StreamHandler(sys.stderr)
     is_json = settings.log_format == "json"
     handler.setFormatter(JsonFormatter(settings.worker_id) if is_json else logging.Formatter(TEXT))
     handler.addFilter(lambda record: not record.name.startswith("dagster"))
-    logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)
+    logging.basicConfig(level=_level_of_others(settings.log_level), handlers=[handler], force=True)
+    logging.getLogger("vis_assets").setLevel(settings.log_level)
     logging.captureWarnings(True)
+
+
+def _level_of_others(ours: str) -> str:
+    return ours if ours in {"DEBUG", "ERROR"} else "WARNING"

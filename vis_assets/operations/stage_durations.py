@@ -1,6 +1,7 @@
 """How long stages take, from the metadata of Dagster's materializations: they outlive every process."""
 
 import bisect
+import importlib.util
 import logging
 import threading
 from collections.abc import Mapping
@@ -86,13 +87,23 @@ class StageDurations:
                 more = found.has_more
 
     def _watch(self) -> None:
+        unreachable = _unreachable()
         while not self._closed.is_set():
             try:
                 with DagsterInstance.from_config(str(self._home)) as instance:
                     while not self._closed.wait(LOOK_SECONDS):
                         self.read(instance)
-            except SQLAlchemyError as error:
+            except unreachable as error:
                 _log.warning(
                     "Dagster's database does not answer (%s); stage durations lag behind", type(error).__name__
                 )
                 self._closed.wait(LOOK_SECONDS)
+
+
+def _unreachable() -> tuple[type[Exception], ...]:
+    """The errors by which Dagster's storage says that its database does not answer."""
+    if importlib.util.find_spec("dagster_postgres") is None:
+        return (SQLAlchemyError,)
+    from dagster_postgres.utils import DagsterPostgresException
+
+    return (SQLAlchemyError, DagsterPostgresException)

@@ -153,7 +153,7 @@ class Worker:
         sight = self._watch.sight
         if sight.queue is None or sight.queue_at < since:
             return True
-        return any(record.state is JobState.RUNNING for record in sight.queue.records)
+        return any(record.state is not JobState.WAITING for record in sight.queue.records)
 
     def _state(self) -> State:
         started = self._supervisor.daemon_started

@@ -251,6 +251,17 @@ def _to_worker_dialect(data: dict[str, Any]) -> tuple[dict[str, Any], Dialect]:
     return renamed, Dialect.SEMANTIC_EXPLORER
 
 
+def in_dialect(job: dict[str, Any], dialect: Dialect) -> dict[str, Any]:
+    """Write a decoded job in the names of its sender: the inverse of what `parse_job` reads."""
+    if dialect is Dialect.WORKER:
+        return job
+    renamed = dict(job)
+    database = renamed.pop("vector_database_config")
+    renamed["qdrant_config"] = {"url": database["connection_url"], "api_key": database.get("api_key")}
+    renamed["owner_id"] = renamed.pop("owner")
+    return renamed
+
+
 def _warnings(data: dict[str, Any], job: VisualizationTransformJob) -> list[str]:
     config = data.get("visualization_config") or {}
     warnings = []

@@ -8,7 +8,7 @@ from dagster import DagsterRun
 from nats.aio.client import Client
 
 from vis_assets.delivery.access import NatsAccess
-from vis_assets.delivery.connection import NatsConnection, not_forbidden
+from vis_assets.delivery.connection import NatsConnection, arriving
 from vis_assets.delivery.run_tags import TRACEPARENT, delivery_of
 from vis_assets.errors import BrokerUnavailable, InvalidSetting
 from vis_assets.protocol.result import progress_message
@@ -66,7 +66,7 @@ class NatsProgress:
             return
 
         async def send(client: Client) -> None:
-            async with not_forbidden(client):
+            async with arriving(client):
                 await client.publish(subject, payload, headers=headers or None)
 
         try:

@@ -25,13 +25,13 @@ class DagsterRuns:
 
     def view(self, run_key: str) -> RunView | None:
         """See delivery.reconcile.Runs."""
-        for record in self._instance.get_run_records(RunsFilter(tags={RUN_KEY: run_key}), limit=20):
-            run = record.dagster_run
-            if run.parent_run_id is not None:
-                continue  # a re-execution copies the key, but nobody asked for it
-            # A run that was only created is asked for once more: Dagster then submits it.
-            return None if run.status is DagsterRunStatus.NOT_STARTED else self._view(record)
-        return None
+        # Re-executions copy the key; the run that was asked for is the oldest.
+        records = self._instance.get_run_records(RunsFilter(tags={RUN_KEY: run_key}), limit=1, ascending=True)
+        if not records or records[0].dagster_run.parent_run_id is not None:
+            return None
+        # A run that was only created is asked for once more: Dagster then submits it.
+        only_created = records[0].dagster_run.status is DagsterRunStatus.NOT_STARTED
+        return None if only_created else self._view(records[0])
 
     def stop(self, run_id: str) -> None:
         """See delivery.reconcile.Runs; a process that does not listen is killed by its lease keeper."""

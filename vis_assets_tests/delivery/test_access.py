@@ -14,7 +14,7 @@ import pytest
 from nats.aio.client import Client
 
 from vis_assets.delivery.access import NatsAccess
-from vis_assets.delivery.connection import NatsConnection, publish_stored
+from vis_assets.delivery.connection import NatsConnection, arriving, publish_stored
 from vis_assets.delivery.job_stream import ensure_stream
 from vis_assets.errors import BrokerUnavailable, InvalidSetting
 from vis_assets.operations.doctor import examine
@@ -238,6 +238,26 @@ def test_credentials_that_expire_are_told(servers: Servers, tmp_path: Path) -> N
             connection.run(ensure_stream)
 
 
+def test_credentials_that_are_withdrawn_are_told(tmp_path: Path) -> None:
+    """When a server comes back and no longer knows us, the next calls say so, and closing still works."""
+    with secured_nats(tmp_path, "authorization { user: vis, password: before }") as at:
+        connection = NatsConnection(f"nats://vis:before@{at}", "test").open()
+
+    async def send(client: Client) -> None:
+        async with arriving(client):
+            await client.publish("a.b", b"x")
+
+    told = ""
+    with secured_nats(tmp_path, "authorization { user: vis, password: after }", int(at.rpartition(":")[2])):
+        deadline = time.monotonic() + 20
+        while "refused us (Authorization Violation)" not in told and time.monotonic() < deadline:
+            with pytest.raises(BrokerUnavailable) as caught:
+                connection.run(send)
+            told = str(caught.value)
+        connection.close()
+    assert "check the user and password" in told
+
+
 def test_what_is_forbidden_is_told(servers: Servers, tmp_path: Path) -> None:
     """A subject that our user may not publish to, read from or ask JetStream about is an error that names it."""
     permissions = 'publish: { deny: ["a.b", "$JS.API.STREAM.INFO.>"] }, subscribe: { deny: ["c.>"] }'
@@ -291,7 +311,7 @@ def test_broken_credentials_are_told(tmp_path: Path, name: str) -> None:
 
 
 def test_a_key_that_does_not_fit_its_certificate_is_told(tmp_path: Path) -> None:
-    """A foreign key, a key behind a password and a missing one are told by their variables; nobody is asked for a password."""
+    """A foreign key, one behind a password and a missing one are told by their variables; no password is asked for."""
     authority = Authority.make(tmp_path / "ours")
     certificate, _ = authority.issue("one")
     foreign, sealed = authority.issue("two")[1], authority.issue("three", b"CANARY")

@@ -220,34 +220,40 @@ ENDS = {
 @settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_every_job_ends_exactly_once_whatever_dies(data: st.DataObject):
-    """Whatever runs come to, and after whichever step the reconciler dies, each job gets one result and none is lost."""
+    """Whatever runs come to and wherever the reconciler dies, each job gets one result and none is lost."""
     count = data.draw(st.integers(1, 6))
     world = World({f"job-{n}": job(n, str(n % 2)) for n in range(1, count + 1)})
     for _ in range(200):
-        if not world.records:
-            break
-        world.now += data.draw(st.sampled_from((1.0, 40.0, 4000.0)))
-        for key, view in list(world.runs.items()):
-            if view.phase is not RunPhase.ENDED:
-                world.runs[key] = ENDS[data.draw(st.sampled_from(sorted(ENDS)))]
-        actions = plan(list(world.records.values()), world.runs, world.newest, LIMITS, world.now)
-        _check(actions, world)
-        survives = data.draw(st.integers(0, len(actions)))
-        for action in actions[:survives]:
-            world.carry_out(action, steps=99)
-        if survives < len(actions):
-            world.carry_out(actions[survives], steps=data.draw(st.integers(0, 4)))
-    else:
-        # Unlucky draws; from here on everything works.
-        while world.records:
-            world.now += 4000
-            world.runs = {key: v if v.phase is RunPhase.ENDED else ENDS["ok"] for key, v in world.runs.items()}
-            for action in plan(list(world.records.values()), world.runs, world.newest, LIMITS, world.now):
-                world.carry_out(action, steps=99)
+        if world.records:
+            _one_bad_day(world, data)
+    while world.records:
+        _one_good_day(world)
     assert set(world.results) == {f"job-{n}" for n in range(1, count + 1)}
     most = LIMITS.max_attempts + LIMITS.max_lost_attempts
     assert all(runs <= most for runs in world.executions.values())
     assert all(world.results[job_id].status is Status.FAILED for job_id in world.dead)
+
+
+def _one_bad_day(world: World, data: st.DataObject) -> None:
+    """Runs come to anything, and the reconciler dies after any step of any action."""
+    world.now += data.draw(st.sampled_from((1.0, 40.0, 4000.0)))
+    for key in [key for key, view in world.runs.items() if view.phase is not RunPhase.ENDED]:
+        world.runs[key] = ENDS[data.draw(st.sampled_from(sorted(ENDS)))]
+    actions = plan(list(world.records.values()), world.runs, world.newest, LIMITS, world.now)
+    _check(actions, world)
+    survives = data.draw(st.integers(0, len(actions)))
+    for action in actions[:survives]:
+        world.carry_out(action, steps=99)
+    if survives < len(actions):
+        world.carry_out(actions[survives], steps=data.draw(st.integers(0, 4)))
+
+
+def _one_good_day(world: World) -> None:
+    """Every run that is under way makes its page, and nobody dies."""
+    world.now += 4000
+    world.runs = {key: v if v.phase is RunPhase.ENDED else ENDS["ok"] for key, v in world.runs.items()}
+    for action in plan(list(world.records.values()), world.runs, world.newest, LIMITS, world.now):
+        world.carry_out(action, steps=99)
 
 
 def _check(actions: list[Action], world: World) -> None:

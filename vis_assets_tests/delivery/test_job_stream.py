@@ -3,6 +3,7 @@
 import asyncio
 import random
 import time
+from pathlib import Path
 
 import pytest
 from nats.aio.client import Client
@@ -177,14 +178,14 @@ def test_acknowledging_works_from_another_connection(nats: NatsConnection, nats_
     assert nats.run(queue_depth) == (0, 0)
 
 
-def test_acknowledging_survives_a_restart_of_the_server(own_nats: EmbeddedNats) -> None:
+def test_acknowledging_survives_a_restart_of_the_server(own_nats: EmbeddedNats, tmp_path: Path) -> None:
     """A message taken before the server restarted is acknowledged after it, once or twice."""
     with NatsConnection(own_nats.url, "before") as connection:
         connection.run(ensure_stream)
         connection.run(lambda client: publish(client, b"0"))
         message = connection.run(take)[0]
     own_nats.child.stop()
-    again = start_nats(own_nats.child.log.parent.parent)
+    again = start_nats(tmp_path)
     try:
         with NatsConnection(again.url, "after") as connection:
             assert connection.run(queue_depth) == (0, 1)

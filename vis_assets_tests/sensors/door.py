@@ -20,6 +20,9 @@ from dagster import (
     build_sensor_context,
     materialize,
 )
+from dagster._core.code_pointer import ModuleCodePointer
+from dagster._core.origin import JobPythonOrigin, RepositoryPythonOrigin
+from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 from nats.aio.client import Client
 from nats.aio.subscription import Subscription
 
@@ -43,7 +46,22 @@ NEEDED = ("settings", "jobs")
 """The resources that sensors ask for."""
 PAGE = "visualizations/user@example.com/123/456.html"
 """Where the page of the example job belongs."""
+ORIGIN = RemoteJobOrigin(
+    RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("vis_assets"), "__repository__"), "visualization_map"
+)
+MODULE = ModuleCodePointer("vis_assets.definitions", "defs")
+CODE = JobPythonOrigin("visualization_map", RepositoryPythonOrigin("python", MODULE))
+"""Where Dagster finds the job: a run without this cannot be queued."""
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+def failing(error: Exception) -> Callable[[], None]:
+    """Work that ends with this error."""
+
+    def work() -> None:
+        raise error
+
+    return work
 
 
 class Door:
@@ -151,7 +169,11 @@ class Door:
         """Make the runs that a tick asked for, as Dagster does, in that status."""
         return [
             self.instance.create_run_for_job(
-                defs.resolve_job_def("visualization_map"), tags=self._tags(request), status=status
+                defs.resolve_job_def("visualization_map"),
+                tags=self._tags(request),
+                status=status,
+                remote_job_origin=ORIGIN,
+                job_code_origin=CODE,
             )
             for request in requests
         ]
@@ -162,7 +184,12 @@ class Door:
         @asset(name="html_map", partitions_def=visualization_transforms, io_manager_key="pages")
         def small_page(_context: AssetExecutionContext) -> Output[MapPage]:
             work()
-            figures = {"html_key": PAGE, "point_count": 3, "cluster_count": 1, "stats": {"warnings": []}}
+            figures: dict[str, Any] = {
+                "html_key": PAGE,
+                "point_count": 3,
+                "cluster_count": 1,
+                "stats": {"warnings": []},
+            }
             return Output(MapPage(PAGE, b"<html>", {"456_points.zip": b"data"}), metadata=figures)
 
         tags = self._tags(request)

@@ -4,7 +4,7 @@ import contextlib
 from pathlib import Path
 
 import pytest
-from dagster import DagsterInstance, DagsterRunStatus, SensorResult, SkipReason
+from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, SensorResult, SkipReason
 
 from vis_assets.delivery import ledger
 from vis_assets.delivery.decide import Limits
@@ -15,7 +15,7 @@ from vis_assets.errors import BrokerUnavailable, NoPoints, SourceUnavailable, St
 from vis_assets.operations.embedded_servers import EmbeddedNats, start_s3
 from vis_assets.operations.processes import free_port
 from vis_assets_tests.protocol.messages import CANARY, EXAMPLE, explorer_job, worker_job
-from vis_assets_tests.sensors.door import PAGE, Door
+from vis_assets_tests.sensors.door import PAGE, Door, failing
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.timeout(120)]
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -105,7 +105,7 @@ def test_no_message_is_taken_while_all_slots_are_busy(door: Door) -> None:
 def test_a_slot_that_is_free_again_is_used(door: Door) -> None:
     """When a run ends, the tick that settles it takes the next message."""
     door.send(*[worker_job(job_id=f"j{i}", visualization_transform_id=i) for i in range(4)])
-    runs = []
+    runs: list[DagsterRun] = []
     while len(runs) < 3:
         runs += door.start(door.ask(), DagsterRunStatus.STARTED)
     door.instance.report_run_canceled(runs[0])
@@ -173,7 +173,7 @@ def test_a_tick_whose_result_was_thrown_away_is_repeated(door: Door) -> None:
 
 
 def test_a_run_that_was_made_and_never_submitted_is_asked_for_again(door: Door) -> None:
-    """If the daemon died between making a run and submitting it, its key is asked for again: Dagster submits it then."""
+    """If the daemon died between making a run and submitting it, its key is asked for again, and so it is submitted."""
     door.send(EXAMPLE)
     asked = door.ask()
     door.start(asked, DagsterRunStatus.NOT_STARTED)
@@ -201,7 +201,7 @@ def test_the_next_attempt_is_another_run(door: Door) -> None:
     """After a failure that may mend, the job waits; when its time has come it is asked for under the next run key."""
     door.send(EXAMPLE)
     (first,) = door.ask()
-    door.perform(first, _raise(SourceUnavailable("Qdrant does not answer")))
+    door.perform(first, failing(SourceUnavailable("Qdrant does not answer")))
     assert door.ask() == []
     assert door.depth() == (0, 0)
     door.age(RETRY_DELAYS_SECONDS[0])
@@ -219,7 +219,7 @@ def test_the_same_job_again_runs_nothing(door: Door) -> None:
     """A job that has ended is answered once more with its result when it is sent again, and no run is asked for."""
     door.send(EXAMPLE)
     (request,) = door.ask()
-    door.perform(request, _raise(NoPoints("the collection is empty")))
+    door.perform(request, failing(NoPoints("the collection is empty")))
     door.settle()
     *_, result = door.heard()
     door.send(EXAMPLE)
@@ -274,10 +274,3 @@ def test_a_server_that_is_down_is_told(tmp_path: Path) -> None:
         with pytest.raises(BrokerUnavailable) as caught:
             door.tick()
     assert CANARY not in str(caught.value)
-
-
-def _raise(error: Exception):
-    def work() -> None:
-        raise error
-
-    return work

@@ -25,9 +25,9 @@ STORAGE = {name: -1 for name in ("mem_storage", "disk_storage", "streams", "cons
 
 
 @contextlib.contextmanager
-def secured_nats(folder: Path, configuration: str) -> Iterator[str]:
+def secured_nats(folder: Path, configuration: str, preferred_port: int = 0) -> Iterator[str]:
     """Run a server with JetStream and these lines of configuration; give its `127.0.0.1:port`."""
-    port = free_port()
+    port = free_port(preferred_port)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "nats.conf"
     path.write_text(f"listen: 127.0.0.1:{port}\njetstream {{ store_dir: '{folder / 'streams'}' }}\n{configuration}\n")
@@ -120,8 +120,8 @@ class Authority:
         folder.mkdir(parents=True, exist_ok=True)
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"authority of {folder.name}")])
-        usage = x509.KeyUsage(False, False, False, False, False, True, True, False, False)  # noqa: FBT003 - signs only
-        builder = _certificate(name, name, key).add_extension(x509.BasicConstraints(True, None), critical=True)  # noqa: FBT003
+        usage = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
+        builder = _certificate(name, name, key).add_extension(x509.BasicConstraints(True, None), critical=True)
         certificate = builder.add_extension(usage, critical=True).sign(key, hashes.SHA256())
         (folder / "ca.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
         return cls(folder, key, certificate)
