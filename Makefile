@@ -10,7 +10,7 @@ JOBS ?= 300
 KILLS ?= 100
 SEED ?= 1
 BIN := .venv/bin
-PYTEST_ARGS ?=
+PYTEST_ARGS ?= -n 2 --dist loadgroup
 
 .PHONY: setup demo dev test chaos lint docs clean
 

@@ -1,7 +1,8 @@
 """Makes sure that there is a Chromium for the browser tests: `python -m vis_assets_tests.install_browser`.
 
-In this order: the one that CHROMIUM names, one on PATH, one that Playwright installed before; else Debian's package where
-that can be installed, else Playwright's own download. Without any, the browser tests are skipped, and this says so.
+In this order: the one that CHROMIUM names, one on PATH, one that Playwright installed before; else Debian's package
+where that can be installed, else Playwright's own download. Without any, the browser tests are skipped, and this says
+so.
 """
 
 import os
@@ -65,7 +66,9 @@ def _succeeds(command: Sequence[str]) -> bool:
     sys.stdout.flush()
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     try:
-        return subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, timeout=900, check=False).returncode == 0
+        return (
+            subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, timeout=900, check=False).returncode == 0
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         sys.stdout.write(f"{command[0]}: {error}\n")
         return False

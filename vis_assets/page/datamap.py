@@ -37,7 +37,7 @@ FONT = "Roboto"
 NOISE_KEY = "vis-assets-noise"
 """Stands for noise inside the page's script, where the real name would have to be trusted."""
 _SHOW_ALL_BELOW = 2_000
-_FIRST_VIEW_FRACTION = 0.97
+_FIRST_VIEW_FRACTION = 0.99
 """Share of the points in the first view; the farthest would make the others small."""
 _OUTLINE_OPACITY = 170
 _environment = threading.Lock()

@@ -2,7 +2,8 @@
 // Takes the place of deck.gl's CollisionFilterExtension, which lets labels overlap and half fades them.
 (() => {
   const MAX_LINES = 3;
-  const GAP_PX = 8; // kept free between labels; their halo is drawn there
+  const GAP_PX = 4; // kept free between labels; their halo is drawn there
+  const LINE_HEIGHT = 1.2; // of a line in deck.gl, in sizes of its letters, before the layer's own factor
   const PAUSE_MS = 100; // between two layouts while the view moves
   const FULL_SIZE_AT_PX = 1000; // on a narrower map letters are smaller
   const SMALLEST_SCALE = 0.75;
@@ -30,7 +31,7 @@
       .map((label) => {
         const text = cut(label.label);
         const lines = text.split("\n");
-        return { ...label, text, width: Math.max(...lines.map(widthOf)), height: lines.length * lineHeight };
+        return { ...label, text, width: Math.max(...lines.map(widthOf)), height: lines.length * lineHeight * LINE_HEIGHT };
       })
       .sort((one, other) => other.size - one.size);
   }

@@ -21,6 +21,13 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
     stop_unless_needed(item.config, nextitem)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _jobs_run_meanwhile(request: pytest.FixtureRequest) -> None:
+    """Send the jobs of the integration tests early, so that they are worked on while commands are tried."""
+    if any("live" in getattr(item, "fixturenames", ()) for item in request.session.items):
+        live_stack(request.config)
+
+
 @pytest.fixture(scope="session")
 def live(pytestconfig: pytest.Config) -> Live:
     """The running stack, all jobs sent."""

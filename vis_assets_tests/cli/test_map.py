@@ -53,7 +53,7 @@ def test_map_of_parquet(points: Path, tmp_path: Path) -> None:
 
 
 def test_map_of_npy(tmp_path: Path) -> None:
-    """A .npy with a .jsonl beside it works too, and a person reads one line about it; ids that are numbers become text."""
+    """A .npy with a .jsonl beside it works too, and a person reads one line about it; numbers as ids become text."""
     np.save(tmp_path / "few.npy", np.eye(3, 8, dtype=np.float32))
     lines = [json.dumps({"id": i, "text": f"text {i}"}) for i in range(3)]
     (tmp_path / "few.jsonl").write_text("\n".join(lines) + "\n")
@@ -82,7 +82,7 @@ def test_map_leaves_nothing_else_behind(tmp_path: Path, points: Path) -> None:
     [
         ("points.parquet", b"PAR0 is not Parquet", "points.parquet"),
         ("points.csv", b"id,text\n", ".parquet"),
-        ("lonely.npy", b"", "lonely.jsonl"),
+        ("empty.npy", b"", "empty.npy"),
     ],
 )
 def test_bad_file(name: str, content: bytes, says: str, tmp_path: Path) -> None:
@@ -91,6 +91,15 @@ def test_bad_file(name: str, content: bytes, says: str, tmp_path: Path) -> None:
     refused = run("map", tmp_path / name, "--out", tmp_path / "out", environment=alone(tmp_path / "home"))
     assert (refused.code, refused.out) == (1, "")
     assert says in refused.err.splitlines()[-1]
+
+
+def test_npy_with_too_few_texts(tmp_path: Path) -> None:
+    """A .jsonl that has not one line for each row of the .npy is refused."""
+    np.save(tmp_path / "three.npy", np.eye(3, dtype=np.float32))
+    (tmp_path / "three.jsonl").write_text('{"text": "only one"}\n')
+    refused = run("map", tmp_path / "three.npy", "--out", tmp_path / "out", environment=alone(tmp_path / "home"))
+    assert refused.code == 1
+    assert "three.jsonl" in refused.err
 
 
 def test_missing_column(tmp_path: Path) -> None:

@@ -131,7 +131,12 @@ def test_delete(live: Live, tiny_job: jobs.Job) -> None:
     deleted = run("delete", TRANSFORM, "--yes", "--json", environment=live.environment)
     assert deleted.code == 0, deleted.err
     assert json.loads(deleted.out)["deleted_objects"] >= 10
-    assert not [key for root in ("specs", "visualizations", "assets") for key in live.objects(f"{root}/") if TRANSFORM in key.split("/")]
+    assert not [
+        key
+        for root in ("specs", "visualizations", "assets")
+        for key in live.objects(f"{root}/")
+        if TRANSFORM in key.split("/")
+    ]
     assert TRANSFORM not in live.dagster.partitions()
     again = run("delete", TRANSFORM, "--yes", environment=live.environment)
     assert again.code == 1

@@ -91,9 +91,7 @@ class Dagster:
 
     def status(self, run_id: str) -> str:
         """How a run stands."""
-        answer = self.ask(
-            "query ($id: ID!) { runOrError(runId: $id) { __typename ... on Run { status } } }", id=run_id
-        )
+        answer = self.ask("query ($id: ID!) { runOrError(runId: $id) { __typename ... on Run { status } } }", id=run_id)
         return str(answer["status"])
 
     def ended(self, run_id: str) -> str:
@@ -147,17 +145,31 @@ class Dagster:
     def partitions(self) -> list[str]:
         """Keys of all partitions."""
         answer = self.ask(
-            """query ($key: AssetKeyInput!) { assetNodeOrError(assetKey: $key) { ... on AssetNode { partitionKeys } } }""",
+            """query ($key: AssetKeyInput!) { assetNodeOrError(assetKey: $key) {
+                 ... on AssetNode { partitionKeys } } }""",
             key={"path": ["html_map"]},
         )
         keys: list[str] = answer["partitionKeys"]
         return keys
 
+    def forget(self, partitions: Sequence[str]) -> None:
+        """Delete partitions."""
+        answer = self.ask(
+            """mutation ($repository: RepositorySelector!, $name: String!, $keys: [String!]!) {
+                 deleteDynamicPartitions(repositorySelector: $repository, partitionsDefName: $name,
+                   partitionKeys: $keys) { __typename } }""",
+            repository=LOCATION,
+            name="visualization_transform_id",
+            keys=list(partitions),
+        )
+        assert answer["__typename"] == "DeleteDynamicPartitionsSuccess", answer
+
     def metadata(self, asset: str, partition: str) -> dict[str, dict[str, Any]]:
         """Metadata of the latest materialization of one partition: label -> entry."""
         answer = self.ask(
-            "query ($key: AssetKeyInput!, $partitions: [String!]) { assetNodeOrError(assetKey: $key) { ... on AssetNode {"
-            f" assetMaterializations(partitions: $partitions, limit: 1) {{ runId partition {_ENTRIES} }} }} }} }}",
+            "query ($key: AssetKeyInput!, $partitions: [String!]) { assetNodeOrError(assetKey: $key) {"
+            " ... on AssetNode { assetMaterializations(partitions: $partitions, limit: 1) {"
+            f" runId partition {_ENTRIES} }} }} }} }}",
             key={"path": [asset]},
             partitions=[partition],
         )

@@ -9,6 +9,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -159,9 +160,13 @@ def _running() -> Iterator[Live]:
         until_exit.callback(application.close)
         eventually(application.has_stream, "the job_queue sensor made the stream of jobs")
         sent = _send(application, qdrant.url, keyed.url, docstrings.url)
-        corpus = demo_corpus(DOCSTRING_COUNT, folder / "corpus")
-        docstrings.load_corpus(DOCSTRINGS, corpus.vectors, corpus.table)
-        application.publish(sent.big)
+
+        def send_big() -> None:
+            corpus = demo_corpus(DOCSTRING_COUNT, folder / "corpus")
+            docstrings.load_corpus(DOCSTRINGS, corpus.vectors, corpus.table)
+            application.publish(sent.big)
+
+        until_exit.enter_context(ThreadPoolExecutor(1)).submit(send_big)
         assert stack.dagster_url is not None
         dagster = Dagster(stack.dagster_url)
         yield Live(folder, stack, application, dagster, qdrant.url, keyed.url, maps_url, sent)

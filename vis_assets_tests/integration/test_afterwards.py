@@ -24,6 +24,7 @@ def canaries(live: Live) -> dict[str, bytes]:
 
 def test_every_message_has_one_answer(live: Live) -> None:
     """At the end every valid job has exactly one terminal result, and the stream is empty."""
+    live.application.result(live.sent.big["job_id"])
     for job_id in live.application.published:
         live.application.result(job_id)
     eventually(lambda: live.application.queue() == (0, 0, 0), "every message is acknowledged")

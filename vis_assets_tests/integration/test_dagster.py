@@ -1,8 +1,9 @@
-"""The graph as an operator meets it: lineage, metadata, checks, launches by hand, backfills. By Dagster's own GraphQL."""
+"""The graph as an operator meets it, by Dagster's GraphQL: lineage, metadata, checks, launches by hand, backfills."""
 
 import json
 import urllib.request
 
+from vis_assets_tests.integration.dagster_api import LOCATION
 from vis_assets_tests.integration.live import DOCSTRING_COUNT, Live
 
 LINEAGE = {
@@ -37,7 +38,7 @@ def test_lineage(live: Live) -> None:
 
 
 def test_metadata_says_what_was_made(live: Live) -> None:
-    """A partition's metadata has counts, durations, the clusters as a table, a picture, and a link that opens the map."""
+    """A partition's metadata has counts, durations, a table of clusters, a picture, and a link that opens the map."""
     job_id = live.sent.example["job_id"]
     result = live.application.result(job_id)
     page = live.dagster.metadata("html_map", "123")
@@ -120,7 +121,7 @@ def test_partition_without_a_job_fails_clearly(live: Live) -> None:
         """mutation ($repository: RepositorySelector!, $name: String!, $key: String!) {
              addDynamicPartition(repositorySelector: $repository, partitionsDefName: $name, partitionKey: $key) {
                __typename } }""",
-        repository={"repositoryName": "__repository__", "repositoryLocationName": "vis_assets"},
+        repository=LOCATION,
         name="visualization_transform_id",
         key="999",
     )

@@ -1,4 +1,4 @@
-"""An application on the other side of NATS, written with nothing but nats-py: it publishes jobs and hears everything."""
+"""An application on the other side of NATS, written with nats-py alone: it publishes jobs and hears everything."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ CONSUMER = "visualization-transform-workers"
 JOBS = "workers.visualization-transform"
 RESULTS = "worker.result.visualization"
 TERMINAL = {"completed", "success", "failed", "canceled"}
-PATIENCE_SECONDS = 200.0
+PATIENCE_SECONDS = 300.0
 
 T = TypeVar("T")
 Message = dict[str, Any]

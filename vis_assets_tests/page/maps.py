@@ -33,6 +33,17 @@ def blobs(n: int = 300, clusters: int = 3, seed: int = 0) -> MapContent:
     )
 
 
+def crowd(clusters: int = 100, seed: int = 0) -> MapContent:
+    """Clusters all over a map, cluster 0 the biggest, so many that their labels cannot all be drawn at once."""
+    rng = np.random.default_rng(seed)
+    sizes = np.linspace(60, 12, clusters).astype(int)
+    labels = np.repeat(np.arange(clusters), sizes).astype(np.int32)
+    centers = rng.uniform(-10, 10, size=(clusters, 2))
+    coordinates = (centers[labels] + rng.normal(scale=0.3, size=(len(labels), 2))).astype(np.float32)
+    names = [f"Cluster {i}: document, {'wide ' * (i % 4)}query, response" for i in range(clusters)]
+    return MapContent(coordinates, labels, names, [f"text {i}" for i in range(len(labels))])
+
+
 def make(coordinates: Any, labels: Any, names: list[str], texts: list[str] | None = None) -> MapContent:
     """A map from plain lists."""
     places = np.asarray(coordinates, dtype=np.float32)

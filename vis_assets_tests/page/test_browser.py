@@ -18,7 +18,7 @@ from PIL import Image
 from vis_assets.page.content import MapContent
 from vis_assets.page.render import RenderedPage, render_page
 from vis_assets.protocol.visualization_config import VisualizationConfig
-from vis_assets_tests.page.maps import HOSTILE, blobs, degenerate_maps
+from vis_assets_tests.page.maps import HOSTILE, blobs, crowd, degenerate_maps
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.usefixtures("vendor_assets")]
 
@@ -46,6 +46,34 @@ _PLACE_OF_POINT = """(i) => {
 }"""
 
 
+_PLACES_OF_LABELS = """() => {
+  const layer = datamap.labelLayer;
+  if (!datamap.deckgl.isInitialized || !layer.state?.fontAtlasManager) return [];
+  const map = document.getElementById('deck-container').getBoundingClientRect();
+  const view = datamap.deckgl.getViewports()[0];
+  const {data, sizeScale, sizeMinPixels, sizeMaxPixels} = layer.props;
+  return data.map((label, index) => {
+    const size = Math.min(sizeMaxPixels, Math.max(sizeMinPixels, label.size * sizeScale));
+    const rectangle = layer.getBoundingRect(label, {index, data, target: []});
+    const [left, top, width, height] = rectangle.map((side) => side * size);
+    const [x, y] = view.project([label.x, label.y]);
+    const corner = [map.left + x + label.offset[0] + left, map.top + y + label.offset[1] + top];
+    return {name: label.label, box: [...corner, corner[0] + width, corner[1] + height]};
+  });
+}"""
+"""Asks deck.gl itself how big the labels are that it draws."""
+_PLACES_OF_BOXES = """() => [...document.querySelectorAll('#map .container-box')].map((element) => {
+  const box = element.getBoundingClientRect();
+  return [box.left, box.top, box.right, box.bottom];
+})"""
+_ZOOM_IN = """() => {
+  const {longitude, latitude, zoom} = datamap.deckgl.getViewports()[0];
+  datamap.deckgl.setProps({initialViewState: {longitude, latitude, zoom: zoom + 1.5}});
+}"""
+Box = tuple[float, float, float, float]
+"""Left, top, right and bottom in pixels of the window."""
+
+
 @dataclass
 class OpenedPage:
     """A page in the browser, and what it did."""
@@ -71,6 +99,17 @@ class OpenedPage:
         """What is to be seen, after two frames."""
         self.tab.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
         return np.asarray(Image.open(io.BytesIO(self.tab.screenshot())).convert("RGB"), dtype=np.int16)
+
+    def labels(self) -> dict[str, Box]:
+        """Names and boxes of the labels that are drawn, once they no longer change."""
+        before: list[Any] | None = None
+        for _ in range(100):
+            drawn = self.tab.evaluate(_PLACES_OF_LABELS)
+            if drawn and drawn == before:
+                return {label["name"]: tuple(label["box"]) for label in drawn}
+            before = drawn
+            self.tab.wait_for_timeout(300)
+        pytest.fail("the labels do not come to rest")
 
     def assert_quiet(self) -> None:
         """No request left the machine, and nothing was complained about."""
@@ -105,9 +144,15 @@ def open_address(browser: Any) -> Iterator[Open]:
     """Open an address in a fresh profile and wait until the map is there."""
     contexts = []
 
-    def open_(address: str, *, allowed: tuple[str, ...] = ("file:", "data:", "blob:"), wait: bool = True) -> OpenedPage:
+    def open_(
+        address: str,
+        *,
+        allowed: tuple[str, ...] = ("file:", "data:", "blob:"),
+        wait: bool = True,
+        window_px: tuple[int, int] = (1000, 700),
+    ) -> OpenedPage:
         context = browser.new_context(
-            viewport={"width": 1000, "height": 700}, offline=allowed == ("file:", "data:", "blob:")
+            viewport={"width": window_px[0], "height": window_px[1]}, offline=allowed == ("file:", "data:", "blob:")
         )
         contexts.append(context)
         context.route(
@@ -132,12 +177,16 @@ def open_address(browser: Any) -> Iterator[Open]:
 def open_map(open_address: Open, tmp_path: Path) -> Open:
     """Render a map and open it from disk."""
 
-    def open_(content: MapContent, **options: object) -> OpenedPage:
+    def open_(content: MapContent, window_px: tuple[int, int] = (1000, 700), **options: object) -> OpenedPage:
         file = tmp_path / "map.html"
         file.write_bytes(render_page(content, VisualizationConfig.model_validate(options)).html)
-        return open_address(file.as_uri())
+        return open_address(file.as_uri(), window_px=window_px)
 
     return open_
+
+
+def _touch(one: Box, other: Box) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
 def test_map_opens_from_disk_without_network(open_map: Open) -> None:
@@ -151,6 +200,65 @@ def test_map_opens_from_disk_without_network(open_map: Open) -> None:
     ink = (with_labels.max(axis=2) < 90) & (opened.pixels().max(axis=2) >= 90)
     assert ink.sum() > 300, "label text"
     opened.assert_quiet()
+
+
+@pytest.mark.parametrize(("width", "height", "fewest"), [(1400, 900, 25), (800, 600, 20), (390, 844, 10)])
+def test_labels_of_the_first_view_can_be_read(open_map: Open, width: int, height: int, fewest: int) -> None:
+    """No label lies on another, under the title or over the edge; the biggest cluster has one; ink is nowhere else."""
+    title = {"title": "A map of a crowd", "sub_title": "of clusters"}
+    opened = open_map(crowd(), (width, height), color_label_text=False, height=height, **title)
+    labels = opened.labels()
+    boxes = list(labels.values())
+    assert len(boxes) >= fewest
+    assert any(name.startswith("Cluster 0:") for name in labels)
+    taken = boxes + [tuple(box) for box in opened.tab.evaluate(_PLACES_OF_BOXES)]
+    assert [(i, j) for i in range(len(boxes)) for j in range(i + 1, len(taken)) if _touch(boxes[i], taken[j])] == []
+    assert all(min(left, top) >= 0 and right <= width and bottom <= height for left, top, right, bottom in boxes)
+    with_labels = opened.pixels().max(axis=2)
+    opened.tab.evaluate("() => datamap.setLayerVisibility('labelLayer', false)")
+    ink = (with_labels < 60) & (opened.pixels().max(axis=2) >= 60)
+    for left, top, right, bottom in (map(round, box) for box in boxes):
+        place = np.s_[top : bottom + 1, left : right + 1]
+        assert ink[place].sum() > 40, "every label is drawn in full black"
+        ink[place] = False
+    assert not ink.any()
+    opened.assert_quiet()
+
+
+def test_zooming_in_shows_more_labels(open_map: Open) -> None:
+    """Closer by, clusters in view have labels that had none from afar."""
+    opened = open_map(crowd())
+    from_afar = set(opened.labels())
+    opened.tab.evaluate(_ZOOM_IN)
+    opened.wait_for(f"() => datamap.labelLayer.props.data.length !== {len(from_afar)}", "another choice of labels")
+    close_by = set(opened.labels())
+    assert len(close_by - from_afar) >= 5
+    opened.assert_quiet()
+
+
+def test_long_names_are_cut_on_the_map_only(open_map: Open) -> None:
+    """A label has three lines at most; the whole name stays in the topic tree."""
+    content = blobs(60)
+    name = "one topic with a name that is much longer than three lines of a label"
+    long = MapContent(content.coordinates, content.labels, [name, "B", "C"], content.hover_texts)
+    opened = open_map(long, enable_topic_tree=True)
+    opened.labels()
+    texts = opened.tab.evaluate("() => datamap.labelLayer.props.data.map((label) => label.text)")
+    assert "one topic with a\nname that is\nmuch longer than\u2026" in texts
+    assert name in [" ".join(text.split()) for text in opened.tab.locator(".topic-tree-label").all_text_contents()]
+    opened.assert_quiet()
+
+
+def test_labels_make_way_for_a_box_that_grows(open_map: Open) -> None:
+    """A box of the page that comes to lie over labels takes their place."""
+    opened = open_map(crowd(), title="T")
+    before = len(opened.labels())
+    opened.tab.evaluate(
+        "() => { document.getElementById('title-container').style.cssText = 'width:500px;height:400px'; }"
+    )
+    opened.wait_for(f"() => datamap.labelLayer.props.data.length < {before}", "fewer labels")
+    title = tuple(opened.tab.evaluate(_PLACES_OF_BOXES)[0])
+    assert not any(_touch(box, title) for box in opened.labels().values())
 
 
 def test_search_highlights_what_it_finds(open_map: Open) -> None:

@@ -51,7 +51,7 @@ def test_a_lost_key_is_told_with_its_variable() -> None:
         Sealer([OTHER]).open(Sealer([OLD]).seal("s"))
 
 
-@pytest.mark.parametrize("keys", ["", "CANARY", f"{OLD},", f"{OLD},CANARY", "é" * 44])
+@pytest.mark.parametrize("keys", ["", "CANARY", f"{OLD},", f"{OLD},CANARY", "é" * 44], ids=range(5))
 def test_a_malformed_key_is_refused_and_not_quoted(keys: str) -> None:
     """A key that is none is refused with the command that makes one; the value is not repeated."""
     with pytest.raises(InvalidSetting, match=r"Fernet\.generate_key") as caught:
