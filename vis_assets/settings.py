@@ -96,7 +96,11 @@ class Settings(BaseSettings):
     ] = 10
     lease_seconds: Annotated[
         float,
-        Field(alias="VIS_ASSETS_LEASE_SECONDS", ge=1, description="Silence after which a run's process counts as gone"),
+        Field(
+            alias="VIS_ASSETS_LEASE_SECONDS",
+            ge=1,
+            description="Silence after which a run's process, or the leading worker, is gone",
+        ),
     ] = 60.0
     retry_delays_seconds: Annotated[
         tuple[float, ...],
