@@ -121,7 +121,7 @@ async def _pull(
 async def unclaimed(client: Client, stream_created: int, claimed: Collection[int]) -> list[QueuedMessage]:
     """Return messages that were handed out, are not acknowledged, and that no record claims.
 
-    Whoever fetched them died before it wrote them down. The consumer would offer them again after its ack_wait, an hour,
+    Who fetched them died before writing them down. The consumer would offer them again after its ack_wait, an hour,
     and after its max_deliver never. They have no reply subject; they are acknowledged by removing them.
 
     Args:

@@ -263,7 +263,7 @@ async def is_canceled(client: Client, job_id: str) -> bool:
 
 
 async def read_newest(client: Client, pages: Iterable[str]) -> dict[str, tuple[str, tuple[int, int]]]:
-    """Return for those of the pages that were ever made the newest job that made it: its id and when it was accepted."""
+    """Return for those of the pages that were ever made its newest job: the id and when it was accepted."""
     bucket = await client.jetstream(timeout=REQUEST_SECONDS).key_value(PAGES)
     newest = {}
     for page in set(pages):

@@ -2,6 +2,7 @@
 
 import json
 import random
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 from vis_assets.delivery.connection import NatsConnection
 from vis_assets.delivery.job_stream import ensure_stream, queue_depth
 from vis_assets.delivery.ledger import RESULT_STREAM, read_dead_letters, read_records
+from vis_assets.errors import BrokerUnavailable
 from vis_assets.protocol.subjects import JOB_SUBJECT
 
 POISON_SHARE = 0.05
@@ -44,7 +46,7 @@ class Ledger:
 
 def make_jobs(count: int, seed: int, qdrant_url: str, dead_url: str) -> list[tuple[str, bytes]]:
     """Make messages of all kinds in a random, repeatable order; each is (kind, payload)."""
-    rng = random.Random(seed)
+    rng = random.Random(seed)  # noqa: S311 - a repeatable mix of jobs
     messages = []
     for number in range(count):
         draw = rng.random()
@@ -75,8 +77,20 @@ def publish(connection: NatsConnection, ledger: Ledger, messages: list[tuple[str
             ledger.invalid += 1
         else:
             ledger.kinds[f"chaos-{number}"] = kind
-        headers = {"Nats-Msg-Id": f"chaos-{number}"}
-        connection.run(lambda c, p=payload, h=headers: c.jetstream().publish(JOB_SUBJECT, p, headers=h))
+        _send(connection, payload, f"chaos-{number}")
+
+
+def _send(connection: NatsConnection, payload: bytes, message_id: str) -> None:
+    """Publish until the stream confirms; it drops a second message of one id."""
+    while True:
+        try:
+            connection.run(
+                lambda c: c.jetstream().publish(JOB_SUBJECT, payload, headers={"Nats-Msg-Id": message_id}, timeout=2)
+            )
+        except BrokerUnavailable:
+            time.sleep(0.2)
+        else:
+            return
 
 
 def save(ledger: Ledger, path: Path) -> None:

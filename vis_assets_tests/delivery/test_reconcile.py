@@ -156,7 +156,7 @@ def test_a_transient_failure_is_told_waited_for_and_tried_again(bench: Bench):
 
 
 def test_a_poison_job_ends_in_the_dead_letters_with_its_secrets_sealed(bench: Bench):
-    """A job that fails as often as allowed ends failed, once, and lies in the dead letters without a readable secret."""
+    """A job that fails as often as allowed ends failed, once; it lies in the dead letters, no secret readable."""
     bench.publish(job())
     bench.tick()
     for _ in range(bench.limits.max_attempts):
