@@ -1,14 +1,18 @@
 # make setup   a virtual environment in .venv with the vis-assets command, and the libraries that pages embed
 # make demo    a real job becomes a real map; POINTS=2000 makes a smaller one
 # make test    all checks and tests
+# make chaos   jobs through the whole system while it is attacked; JOBS, KILLS, SEED
 # make lint    the static checks alone
 
 PYTHON ?= python3.11
 POINTS ?= 10000
+JOBS ?= 300
+KILLS ?= 100
+SEED ?= 1
 BIN := .venv/bin
-PYTEST_ARGS ?= -n 2 --dist loadfile
+PYTEST_ARGS ?= -n 2
 
-.PHONY: setup demo dev test lint docs clean
+.PHONY: setup demo dev test chaos lint docs clean
 
 setup: .venv/.ready
 
@@ -33,6 +37,9 @@ lint: setup
 test: setup lint
 	$(BIN)/python -m vis_assets_tests.install_browser
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+chaos: setup
+	$(BIN)/python -m vis_assets_tests.chaos --jobs $(JOBS) --kills $(KILLS) --seed $(SEED)
 
 docs: setup
 	$(BIN)/python -m vis_assets_tests.docs.reference

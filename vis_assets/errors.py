@@ -18,7 +18,7 @@
     └── TransientError          the world was in the way: the same job may succeed later
         ├── SourceUnavailable   the vector database cannot be reached, is overloaded or too slow
         ├── StoreUnavailable    the object store cannot be reached or refused a write
-        ├── BrokerUnavailable   NATS cannot be reached
+        ├── BrokerUnavailable   NATS cannot be reached, or refuses us
         └── ComputeFailed       layout, clustering or rendering failed, or ran out of memory
 
 A message says what happened, to what, and what the user can do; it never holds a secret.
@@ -108,7 +108,7 @@ class StoreUnavailable(TransientError):
 
 
 class BrokerUnavailable(TransientError):
-    """NATS cannot be reached."""
+    """NATS cannot be reached, or refuses us: credentials may be on their way."""
 
 
 class ComputeFailed(TransientError):

@@ -22,8 +22,35 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(extra="ignore", frozen=True)
 
     nats_url: Annotated[
-        SecretStr, Field(alias="NATS_URL", description="NATS server, `nats://host:port`; may hold user and password")
+        SecretStr,
+        Field(
+            alias="NATS_URL",
+            description="NATS server, `nats://host:port`, or `tls://host:port` to insist on TLS; may hold user and "
+            "password, or a token",
+        ),
     ] = SecretStr("nats://localhost:4222")
+    nats_token: Annotated[SecretStr | None, Field(alias="NATS_TOKEN", description="Token for NATS")] = None
+    nats_nkey_seed_file: Annotated[
+        Path | None, Field(alias="NATS_NKEY_SEED_FILE", description="File with the seed of a user's nkey (`SU…`)")
+    ] = None
+    nats_creds_file: Annotated[
+        Path | None, Field(alias="NATS_CREDS_FILE", description="Credentials file (`.creds`): a user's JWT and seed")
+    ] = None
+    nats_tls_ca_file: Annotated[
+        Path | None,
+        Field(
+            alias="NATS_TLS_CA_FILE",
+            description="PEM file with the authorities that NATS's certificate is checked against; insists on TLS; "
+            "unset: those of the system",
+        ),
+    ] = None
+    nats_tls_cert_file: Annotated[
+        Path | None,
+        Field(alias="NATS_TLS_CERT_FILE", description="PEM file with our certificate for NATS; insists on TLS"),
+    ] = None
+    nats_tls_key_file: Annotated[
+        Path | None, Field(alias="NATS_TLS_KEY_FILE", description="PEM file with the key of that certificate")
+    ] = None
     s3_bucket_name: Annotated[
         str | None, Field(alias="S3_BUCKET_NAME", description="Bucket for all objects; unset: a folder holds them")
     ] = None
@@ -46,7 +73,7 @@ class Settings(BaseSettings):
         ),
     ] = 3600
     worker_id: Annotated[
-        str, Field(alias="WORKER_ID", description="Name of this installation in the tags of its runs")
+        str, Field(alias="WORKER_ID", description="Name of this worker in its logs, its lease and the tags of its runs")
     ] = Field(default_factory=socket.gethostname)
     log_level: Annotated[
         str,
@@ -58,15 +85,67 @@ class Settings(BaseSettings):
     max_concurrent_jobs: Annotated[
         int, Field(alias="MAX_CONCURRENT_JOBS", ge=1, le=1000, description="Runs at the same time")
     ] = 3
+    max_attempts: Annotated[
+        int, Field(alias="MAX_ATTEMPTS", ge=1, le=100, description="Failed attempts after which a job is given up")
+    ] = 6
+    max_lost_attempts: Annotated[
+        int,
+        Field(
+            alias="MAX_LOST_ATTEMPTS", ge=1, le=1000, description="Vanished run processes after which a job is given up"
+        ),
+    ] = 10
+    lease_seconds: Annotated[
+        float,
+        Field(
+            alias="VIS_ASSETS_LEASE_SECONDS",
+            ge=1,
+            description="Silence after which a run's process, or the leading worker, is gone",
+        ),
+    ] = 60.0
+    retry_delays_seconds: Annotated[
+        tuple[float, ...],
+        NoDecode,
+        Field(
+            alias="VIS_ASSETS_RETRY_SECONDS",
+            min_length=1,
+            description="Waits before a failed job is tried again, comma-separated; the last one repeats",
+        ),
+    ] = (30.0, 120.0, 300.0, 900.0, 3600.0)
+    result_days: Annotated[
+        float,
+        Field(alias="VIS_ASSETS_RESULT_DAYS", gt=0, description="Days for which the result of a job id is remembered"),
+    ] = 30.0
+    dead_letter_days: Annotated[
+        float, Field(alias="VIS_ASSETS_DEAD_LETTER_DAYS", gt=0, description="Days for which dead letters are kept")
+    ] = 90.0
     health_check_port: Annotated[
         int,
         Field(
             alias="HEALTH_CHECK_PORT",
             ge=0,
             le=65535,
-            description="Port of the HTTP server with `/health` and `/maps/…`",
+            description="Port of the HTTP server with `/health`, `/ready`, `/metrics` and `/maps/…`",
         ),
     ] = 8081
+    http_host: Annotated[
+        str, Field(alias="VIS_ASSETS_HTTP_HOST", description="Address on which the worker's HTTP server listens")
+    ] = "0.0.0.0"  # noqa: S104 - probes and scrapers come from other machines
+    shutdown_secs: Annotated[
+        float,
+        Field(
+            alias="VIS_ASSETS_SHUTDOWN_SECS",
+            ge=0,
+            description="Seconds for which a worker that was told to stop lets its runs finish",
+        ),
+    ] = 300.0
+    postgres_url: Annotated[
+        SecretStr | None,
+        Field(
+            alias="VIS_ASSETS_POSTGRES_URL",
+            description="Database of Dagster's records, `postgresql://user:password@host/name`, which workers share "
+            "(needs the extra `postgres`); unset: SQLite in the home folder",
+        ),
+    ] = None
     home: Annotated[
         Path, Field(alias="VIS_ASSETS_HOME", description="Folder for Dagster's records, keys and local data")
     ] = Path(".vis_assets")
@@ -130,6 +209,9 @@ class Settings(BaseSettings):
     def _normalise(cls, data: dict[str, object]) -> dict[str, object]:
         """An empty variable is an unset one; the host list is comma-separated."""
         data = {key: value for key, value in data.items() if value != ""}
+        delays = data.get("VIS_ASSETS_RETRY_SECONDS")
+        if isinstance(delays, str):
+            data["VIS_ASSETS_RETRY_SECONDS"] = tuple(delay.strip() for delay in delays.split(","))
         hosts = data.get("VIS_ASSETS_ALLOWED_HOSTS")
         if isinstance(hosts, str):
             data["VIS_ASSETS_ALLOWED_HOSTS"] = frozenset(h.strip().lower() for h in hosts.split(",") if h.strip())
@@ -145,6 +227,30 @@ class Settings(BaseSettings):
         if missing:
             raise ValueError(f"S3_BUCKET_NAME is set, so {', '.join(missing)} must be set too")
         return self
+
+    @model_validator(mode="after")
+    def _one_way_into_nats(self) -> Self:
+        given = [name for name in ("NATS_TOKEN", "NATS_NKEY_SEED_FILE", "NATS_CREDS_FILE") if self.nats_variables[name]]
+        if "@" in self.nats_url.get_secret_value():
+            given.append("a user or token in NATS_URL")
+        if len(given) > 1:
+            raise ValueError(f"{' and '.join(given)} are set; NATS takes one of them, so unset the others")
+        if (self.nats_tls_cert_file is None) != (self.nats_tls_key_file is None):
+            raise ValueError("NATS_TLS_CERT_FILE and NATS_TLS_KEY_FILE belong together; set both or none")
+        return self
+
+    @property
+    def nats_variables(self) -> dict[str, str]:
+        """The environment variables that lead a child process to the same NATS; secrets in clear, "" for unset."""
+        values = {
+            str(option.alias): getattr(self, name)
+            for name, option in type(self).model_fields.items()
+            if name.startswith("nats_")
+        }
+        return {
+            name: value.get_secret_value() if isinstance(value, SecretStr) else str(value or "")
+            for name, value in values.items()
+        }
 
     @property
     def store_folder(self) -> Path:

@@ -49,14 +49,14 @@ def test_defaults_are_those_of_the_specification() -> None:
 
 
 def test_every_variable_of_the_specification_is_a_setting() -> None:
-    """Each variable of the table of 000 is read; all others are ours by their prefix, or a known credential."""
+    """Each variable of the table of 000 is read; others say whose they are by their names, or the design names them."""
     specified = {
         "NATS_URL", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL", "LOG_LEVEL",
         "PROCESSING_TIMEOUT_SECS", "WORKER_ID", "LOG_FORMAT", "MAX_CONCURRENT_JOBS", "HEALTH_CHECK_PORT",
     }  # fmt: skip
     assert specified <= set(VARIABLES)
-    others = set(VARIABLES) - specified - {"S3_BUCKET_NAME", "QDRANT_API_KEY"}
-    assert all(name.startswith("VIS_ASSETS_") for name in others)
+    others = set(VARIABLES) - specified - {"S3_BUCKET_NAME", "QDRANT_API_KEY", "MAX_ATTEMPTS", "MAX_LOST_ATTEMPTS"}
+    assert all(name.startswith(("VIS_ASSETS_", "NATS_")) for name in others)
 
 
 @pytest.mark.parametrize("missing", [name for name in BUCKET if name != "S3_BUCKET_NAME"])

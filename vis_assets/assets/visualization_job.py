@@ -16,8 +16,10 @@ from vis_assets.resources.specs import Spec
     io_manager_key=SPEC_IO,
     description="The job of this map, secrets sealed: the one that asked for the run, else the latest.",
 )
-def visualization_job(context: AssetExecutionContext, run_specs: ResourceParam[RunSpecs]) -> Output[Spec]:
-    """Pin the spec that this run works on."""
+def visualization_job(
+    context: AssetExecutionContext, run_specs: ResourceParam[RunSpecs], lease: ResourceParam[None]
+) -> Output[Spec]:
+    """Pin the spec that this run works on; from here on the run's lease is kept."""
     spec = run_specs.pinned(context.instance, context.run, context.partition_key)
     job = spec.job
     context.log.info("job %s of %s: collection %s", job.job_id, job.owner, job.qdrant_collection_name)

@@ -11,11 +11,13 @@ from vis_assets.errors import InvalidSetting, VisAssetsError
 COMMANDS = {
     "demo": "Make a map of the installed packages' docstrings, end to end.",
     "dev": "Run everything on this machine, with the Dagster UI, until Ctrl-C.",
+    "worker": "Do jobs, in production, until told to stop.",
     "submit": "Publish a job.",
     "watch": "Show what is said about jobs.",
     "map": "Make a map of a file, without NATS.",
     "doctor": "Check every configured connection.",
     "config": "Show every setting, its value, and where it came from.",
+    "dlq": "List, show, replay or purge jobs that were given up.",
     "delete": "Delete a map and everything that belongs to it.",
 }
 

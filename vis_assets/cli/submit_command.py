@@ -21,6 +21,7 @@ def command(job: IO[bytes], wait: bool, timeout: float, as_json: bool) -> None:
 
     The job is checked first, so that a mistake is told here and not by an error result.
     """
+    from vis_assets.delivery.access import NatsAccess
     from vis_assets.operations.job_client import JobClient
     from vis_assets.protocol.job import parse_job, read_object
     from vis_assets.protocol.result import is_success
@@ -31,7 +32,7 @@ def command(job: IO[bytes], wait: bool, timeout: float, as_json: bool) -> None:
     for warning in parsed.warnings:
         say(f"warning: {warning}")
     settings = load_settings()
-    client = JobClient(settings.nats_url.get_secret_value(), settings.result_subject)
+    client = JobClient(NatsAccess.of(settings), settings.result_subject)
     if not wait:
         sequence = client.submit(message)
         receipt = {"job_id": parsed.job.job_id, "sequence": sequence}

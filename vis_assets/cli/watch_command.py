@@ -17,12 +17,13 @@ def command(job_id: str | None, timeout: float | None, as_json: bool) -> None:
 
     NATS does not keep these messages: only those that come while it watches are seen.
     """
+    from vis_assets.delivery.access import NatsAccess
     from vis_assets.operations.job_client import JobClient
     from vis_assets.protocol.result import is_terminal
     from vis_assets.settings import load_settings
 
     settings = load_settings()
-    client = JobClient(settings.nats_url.get_secret_value(), settings.result_subject)
+    client = JobClient(NatsAccess.of(settings), settings.result_subject)
     try:
         for message in client.watch(timeout):
             if job_id is not None and message.get("jobId") != job_id:

@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
+import logging
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -12,48 +13,72 @@ import nats.errors
 from nats.aio.client import Client
 from nats.js.errors import APIError, NotFoundError
 
+from vis_assets.delivery.access import NatsAccess
 from vis_assets.errors import BrokerUnavailable, InvalidSetting
-from vis_assets.settings import redacted
+from vis_assets.protocol.trace_context import trace_headers
 
 CONNECT_SECONDS = 5.0
 """Longest wait for a connection; Dagster gives up on a sensor tick after 60 s."""
+CLOSE_SECONDS = 1.0
+"""Longest wait for the end of a connection, after what it held was sent."""
 REQUEST_SECONDS = 5.0
 """Longest wait for one answer of the server."""
 
 T = TypeVar("T")
 
+# asyncio warns at the end of each TLS connection of nats-py, whose reader does not know that it is one.
+logging.getLogger("asyncio").addFilter(lambda record: "returning true from eof_received" not in record.getMessage())
+
+
+class EncryptedClient(Client):
+    """A client that encrypts or does not connect.
+
+    nats-py encrypts only where the server demands it, `tls://` or not: whoever stands between could strip that demand
+    from the server's greeting, and read the credentials.
+    """
+
+    async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
+        if initial_connection:
+            if not (info.get("tls_required") or info.get("tls_available")):
+                raise nats.errors.SecureConnWantedError
+            info["tls_required"] = True
+        await super()._process_info(info, initial_connection)
+
 
 class NatsConnection:
     """One connection, usable from any thread; also a context manager that opens and closes it."""
 
-    def __init__(self, url: str, name: str) -> None:
+    def __init__(self, access: NatsAccess | str, name: str) -> None:
         """Remember where to connect; `open` does it.
 
         Args:
-            url: `nats://[user:password@]host:port`, several separated by commas.
+            access: where NATS is and what to show it; a URL alone is an access too.
             name: shown in the server's list of connections.
         """
-        self._url = url
+        self._access = NatsAccess(access) if isinstance(access, str) else access
         self._name = name
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="nats", daemon=True)
-        self._client = Client()
+        self._refusal: Exception | None = None
+        self._client = EncryptedClient() if self._access.insists_on_tls else Client()
 
     def open(self) -> Self:
         """Connect.
 
         Raises:
-            BrokerUnavailable: no server answered within `CONNECT_SECONDS`.
-            InvalidSetting: the URL is malformed.
+            BrokerUnavailable: no server answered within `CONNECT_SECONDS`, or all refused.
+            InvalidSetting: the URL is malformed, or a file of credentials or certificates is.
         """
+        try:
+            options = self._access.options()
+        except InvalidSetting:
+            self._loop.close()
+            raise
         self._thread.start()
         try:
-            self.run(self._connect)
-        except ValueError:
-            self._stop_loop()
-            raise InvalidSetting(f"NATS_URL is malformed ({redacted(self._url)}); write nats://host:port") from None
+            self.run(lambda client: self._connect(client, options))
         except BrokerUnavailable:
-            self._stop_loop()
+            self.close()
             raise
         return self
 
@@ -69,37 +94,59 @@ class NatsConnection:
         Raises:
             BrokerUnavailable: the server does not answer, or refused.
         """
+        before = self._client.last_error
         future = asyncio.run_coroutine_threadsafe(call(self._client), self._loop)
         try:
             return future.result(timeout)
         except (nats.errors.Error, APIError, OSError, TimeoutError) as error:
             future.cancel()
-            raise BrokerUnavailable(
-                f"NATS at {redacted(self._url)} does not answer ({type(error).__name__}: {error}); "
-                "is it running, with JetStream, and is NATS_URL right?"
-            ) from None
+            raise BrokerUnavailable(self._explain(error, before)) from None
 
-    async def _connect(self, client: Client) -> None:
-        async def ignore(_error: Exception) -> None:
-            """The failed call itself raises; nats-py's default prints a traceback besides."""
+    def _explain(self, error: Exception, before: Exception | None) -> str:
+        """Say why a call failed: a refusal comes apart from the answer that it keeps from coming."""
+        last = self._client.last_error
+        noted = [error, last if last is not before or self._client.is_closed else None]
+        noted.append(None if self._client.is_connected else self._refusal)
+        for one in noted:
+            refusal = self._access.explain(one) if one is not None else None
+            if refusal is not None:
+                return refusal
+        return (
+            f"NATS at {self._access.servers} does not answer ({type(error).__name__}: {error}); "
+            "is it running, with JetStream, and is NATS_URL right?"
+        )
+
+    async def _connect(self, client: Client, options: dict[str, Any]) -> None:
+        connecting, refused = True, 0
+
+        async def heed(error: Exception) -> None:
+            """End the first attempts once every server has refused; the calls tell of later errors."""
+            nonlocal refused
+            if self._access.explain(error) is not None:
+                self._refusal = error
+                refused += 1
+                if connecting and refused == len(options["servers"]):
+                    raise error
 
         await asyncio.wait_for(
             client.connect(
-                servers=self._url.split(","),
                 name=self._name,
                 allow_reconnect=True,
                 max_reconnect_attempts=3,
                 reconnect_time_wait=1,
                 connect_timeout=2,
-                error_cb=ignore,
+                error_cb=heed,
+                **options,
             ),
             CONNECT_SECONDS,
         )
+        connecting = False
 
     async def _drain(self, client: Client) -> None:
         if client.is_connected:
             await client.flush(2)
-        await client.close()
+        # After a TLS handshake that failed, asyncio would wait for ever for the end of the connection.
+        await asyncio.wait_for(client.close(), CLOSE_SECONDS)
 
     def _stop_loop(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -118,7 +165,9 @@ class NatsConnection:
         self.close()
 
 
-async def publish_stored(client: Client, subject: str, payload: bytes, message_id: str) -> None:
+async def publish_stored(
+    client: Client, subject: str, payload: bytes, message_id: str, traceparent: str | None = None
+) -> None:
     """Publish so that it is not lost: stored where a stream captures the subject, else flushed to the server.
 
     Args:
@@ -126,13 +175,33 @@ async def publish_stored(client: Client, subject: str, payload: bytes, message_i
         subject: where to.
         payload: what.
         message_id: the stream drops a second message of the same id.
+        traceparent: trace context of the job's sender; left out where it is malformed.
     """
-    headers = {"Nats-Msg-Id": message_id}
+    headers = {"Nats-Msg-Id": message_id, **trace_headers(traceparent)}
     if await is_captured(client, subject):
         await client.jetstream().publish(subject, payload, timeout=REQUEST_SECONDS, headers=headers)
-    else:
+        return
+    async with arriving(client):
         await client.publish(subject, payload, headers=headers)
+
+
+@contextlib.asynccontextmanager
+async def arriving(client: Client) -> AsyncIterator[None]:
+    """Wait until what the block sends has reached the server, and raise where the server forbade something of it.
+
+    A server says so apart from the message, so that a plain publish or subscription would not notice. Nor would it
+    notice a lost connection: nats-py keeps for later what it cannot send, and does not wait in a flush.
+    """
+    before = client.last_error
+    yield
+    if not client.is_connected:
+        raise nats.errors.ConnectionReconnectingError
+    for _ in range(2):
+        # nats-py's PING overtakes what still waits to be sent: only the second one follows it.
         await client.flush(int(REQUEST_SECONDS))
+    noted = client.last_error
+    if noted is not None and noted is not before:
+        raise noted
 
 
 async def is_captured(client: Client, subject: str) -> bool:

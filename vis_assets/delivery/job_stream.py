@@ -1,6 +1,7 @@
 """The stream of jobs: take messages, tell how they ended. The only place that reads from JetStream."""
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import nats.errors
@@ -13,8 +14,11 @@ from nats.js.errors import NotFoundError
 from vis_assets.delivery.connection import REQUEST_SECONDS
 from vis_assets.errors import BrokerUnavailable
 from vis_assets.protocol.subjects import JOB_CONSUMER, JOB_STREAM, JOB_SUBJECT
+from vis_assets.protocol.trace_context import read_traceparent
 
 ACK = b"+ACK"
+MOST_UNCLAIMED = 1000
+"""How many sequences one look for unclaimed messages goes through."""
 NO_RESPONDERS = "503"
 ACK_SECONDS = 2.0
 """How long the confirmation of an acknowledgement may take."""
@@ -30,6 +34,7 @@ class QueuedMessage:
         stream_created: when the stream was made, seconds since 1970; a stream made anew counts sequences from 1 again.
         sequence: its place in the stream.
         deliveries: how often it was handed out, this time included.
+        traceparent: W3C trace context from its headers, or None.
     """
 
     payload: bytes
@@ -37,6 +42,7 @@ class QueuedMessage:
     stream_created: int
     sequence: int
     deliveries: int
+    traceparent: str | None = None
 
     @property
     def identity(self) -> str:
@@ -112,22 +118,60 @@ async def _pull(
     return messages
 
 
+async def unclaimed(client: Client, stream_created: int, claimed: Collection[int]) -> list[QueuedMessage]:
+    """Return messages that were handed out, are not acknowledged, and that no record claims.
+
+    Who fetched them died before writing them down. The consumer would offer them again after its ack_wait, an hour,
+    and after its max_deliver never. They have no reply subject; they are acknowledged by removing them.
+
+    Args:
+        client: connected.
+        stream_created: the stream's creation time, whole seconds since 1970.
+        claimed: sequences of the messages that records hold.
+    """
+    jetstream = client.jetstream(timeout=REQUEST_SECONDS)
+    info = await jetstream.consumer_info(JOB_STREAM, JOB_CONSUMER)
+    state = (await jetstream.stream_info(JOB_STREAM)).state
+    if state.messages - (info.num_pending or 0) <= len(claimed):
+        return []
+    handed_out = info.delivered.stream_seq if info.delivered else 0
+    found = []
+    for sequence in range(state.first_seq, handed_out + 1)[:MOST_UNCLAIMED]:
+        if sequence in claimed:
+            continue
+        try:
+            message = await jetstream.get_msg(JOB_STREAM, sequence)
+        except NotFoundError:
+            continue
+        traceparent = (message.headers or {}).get("traceparent")
+        found.append(QueuedMessage(message.data or b"", "", stream_created, sequence, 1, traceparent))
+    return found
+
+
 async def acknowledge(client: Client, reply: str, message_identity: str) -> None:
     """Tell the stream that a message is done, and wait until it has heard. Repeating it is harmless.
 
     Args:
         client: connected.
-        reply: the message's reply subject.
+        reply: the message's reply subject, or "" where it has none (`unclaimed`).
         message_identity: `QueuedMessage.identity`.
 
     Raises:
         BrokerUnavailable: the stream did not confirm, and still holds the message.
     """
+    if not reply:
+        await _remove(client, message_identity)
+        return
     try:
         await client.request(reply, ACK, timeout=ACK_SECONDS)
     except (nats.errors.TimeoutError, nats.errors.NoRespondersError):
         if await _still_holds(client, message_identity):
             raise BrokerUnavailable("the stream did not confirm an acknowledgement; it will be repeated") from None
+
+
+async def _remove(client: Client, message_identity: str) -> None:
+    if await _still_holds(client, message_identity):
+        await client.jetstream(timeout=REQUEST_SECONDS).delete_msg(JOB_STREAM, int(message_identity.partition(":")[2]))
 
 
 async def _still_holds(client: Client, message_identity: str) -> bool:
@@ -158,10 +202,10 @@ def _queued(message: Msg, stream_created: int) -> QueuedMessage:
         stream_created=stream_created,
         sequence=metadata.sequence.stream,
         deliveries=metadata.num_delivered,
+        traceparent=read_traceparent(message.headers),
     )
 
 
-async def postpone(client: Client, reply: str, seconds: float) -> None:
-    """Give a message back to the stream, to be offered again after a while."""
-    delay = json.dumps({"delay": int(seconds * 1e9)}).encode()
-    await client.request(reply, b"-NAK " + delay, timeout=REQUEST_SECONDS)
+async def extend(client: Client, reply: str) -> None:
+    """Say that a message is being worked on, so that it is not handed out again for another ack_wait."""
+    await client.publish(reply, b"+WPI")

@@ -1,19 +1,11 @@
-"""Settling a job: publish its terminal result, then acknowledge its message, then mark the run. In that order."""
+"""How an ended run reads as the end of a job, in words for its sender."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nats.aio.client import Client
-
 from vis_assets import errors
-from vis_assets.delivery.connection import NatsConnection, publish_stored
-from vis_assets.delivery.intake import Rejection
-from vis_assets.delivery.job_stream import QueuedMessage, acknowledge
-from vis_assets.delivery.run_tags import Delivery
-from vis_assets.protocol.job import JobEnvelope
-from vis_assets.protocol.result import Outcome, Status, result_message
-from vis_assets.protocol.subjects import result_subject
+from vis_assets.protocol.result import Outcome, Status
 
 
 @dataclass(frozen=True)
@@ -60,41 +52,13 @@ def outcome_of(run: EndedRun, warnings: Sequence[str] = ()) -> Outcome:
     return Outcome(Status.FAILED, duration_ms=run.duration_ms, error=_explain(run), stats=stats)
 
 
-def settle(
-    connection: NatsConnection,
-    subject_template: str,
-    job: JobEnvelope,
-    warnings: Sequence[str],
-    run: EndedRun,
-    delivery: Delivery,
-    mark_settled: Callable[[], None],
-) -> Outcome:
-    """Publish the result of an ended run, acknowledge its message, mark it. Repeating it is harmless.
-
-    Raises:
-        BrokerUnavailable: nothing is marked; call again.
-    """
-    outcome = outcome_of(run, warnings)
-    subject, payload = result_subject(subject_template, job), result_message(job, outcome)
-
-    async def tell(client: Client) -> None:
-        await publish_stored(client, subject, payload, f"{delivery.job_id}:result")
-        await acknowledge(client, delivery.reply, delivery.message)
-
-    connection.run(tell)
-    mark_settled()
-    return outcome
-
-
-def refuse(connection: NatsConnection, subject_template: str, message: QueuedMessage, rejection: Rejection) -> None:
-    """Publish the error result of a message that is no job, then acknowledge it."""
-    subject = result_subject(subject_template, rejection.sender)
-
-    async def tell(client: Client) -> None:
-        await publish_stored(client, subject, rejection.result, f"{message.identity}:rejected")
-        await acknowledge(client, message.reply, message.identity)
-
-    connection.run(tell)
+def is_retryable(run: EndedRun) -> bool:
+    """Whether another attempt may mend it: anything but an error that the same input would meet again."""
+    for class_name, _ in run.error_chain:
+        known = getattr(errors, class_name, None)
+        if isinstance(known, type) and issubclass(known, errors.VisAssetsError):
+            return known.retry
+    return run.status is Status.FAILED
 
 
 def _explain(run: EndedRun) -> str:

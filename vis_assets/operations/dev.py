@@ -13,7 +13,7 @@ from vis_assets.operations.maps_server import serving_maps
 from vis_assets.operations.processes import free_port
 from vis_assets.operations.stack import DAGSTER_PORT, Stack, running_stack
 from vis_assets.resources.object_store import open_store
-from vis_assets.settings import Settings, load_settings
+from vis_assets.settings import Settings, load_settings, redacted
 
 QDRANT_PORT = 6334
 
@@ -36,7 +36,7 @@ class DevStack:
         """Say where everything is."""
         return {
             "dagster": str(self.stack.dagster_url),
-            "nats": self.stack.nats_url,
+            "nats": redacted(self.stack.nats_url),
             "maps": f"{self.maps_url}/maps/",
             "qdrant": self.qdrant_url,
             "collection": COLLECTION,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from nats.aio.client import Client
 
+from vis_assets.delivery.access import NatsAccess
 from vis_assets.delivery.connection import NatsConnection
 from vis_assets.delivery.job_stream import ensure_stream, queue_depth
 from vis_assets.errors import VisAssetsError
@@ -15,7 +16,7 @@ from vis_assets.page.vendor import vendor_assets_available
 from vis_assets.resources.object_store import open_store
 from vis_assets.resources.sealing import open_sealer
 from vis_assets.resources.vector_database import access_policy
-from vis_assets.settings import Settings, redacted
+from vis_assets.settings import Settings
 from vis_assets.sources.points import SourceRequest
 from vis_assets.sources.qdrant import check_connection
 
@@ -71,10 +72,10 @@ def _nats(settings: Settings) -> str:
         await ensure_stream(client)
         return await queue_depth(client)
 
-    url = settings.nats_url.get_secret_value()
-    with NatsConnection(url, "vis-assets doctor") as connection:
+    access = NatsAccess.of(settings)
+    with NatsConnection(access, "vis-assets doctor") as connection:
         waiting, handed_out = connection.run(look)
-    return f"{redacted(url)}: {waiting} jobs wait, {handed_out} are being worked on"
+    return f"{access.servers}: {waiting} jobs wait, {handed_out} are being worked on"
 
 
 def _store(settings: Settings) -> str:

@@ -2,6 +2,7 @@
 
 import fcntl
 import importlib.resources
+import importlib.util
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,12 +13,22 @@ import yaml
 from vis_assets.errors import InvalidSetting
 from vis_assets.settings import Settings
 
+POSTGRES_VARIABLE = "VIS_ASSETS_POSTGRES_URL"
+POSTGRES = f"""
+storage:
+  postgres:
+    postgres_url:
+      env: {POSTGRES_VARIABLE}
+"""
+"""Dagster's records in Postgres; the address stays in the environment, for it holds a password."""
+
 
 def dagster_settings(settings: Settings) -> str:
     """Return the text of `dagster.yaml` with this installation's limits on runs."""
     text = importlib.resources.files("vis_assets.operations").joinpath("dagster.yaml").read_text()
     text = text.replace("max_concurrent_runs: 3", f"max_concurrent_runs: {settings.max_concurrent_jobs}")
-    return text.replace("max_runtime_seconds: 3600", f"max_runtime_seconds: {settings.processing_timeout_secs}")
+    text = text.replace("max_runtime_seconds: 3600", f"max_runtime_seconds: {settings.processing_timeout_secs}")
+    return text + POSTGRES if settings.postgres_url is not None else text
 
 
 def prepare_home(settings: Settings) -> Path:
@@ -28,8 +39,13 @@ def prepare_home(settings: Settings) -> Path:
 
     Returns:
         The folder, absolute.
+
+    Raises:
+        InvalidSetting: Dagster cannot use the database that is set.
     """
     home = settings.home.absolute()
+    if settings.postgres_url is not None:
+        os.environ[POSTGRES_VARIABLE] = _with_driver(settings.postgres_url.get_secret_value())
     (home / "logs").mkdir(parents=True, exist_ok=True)
     (home / "dagster.yaml").write_text(dagster_settings(settings))
     return home
@@ -47,7 +63,7 @@ def claim(home: Path) -> IO[str]:
     except OSError:
         lock.close()
         raise InvalidSetting(
-            f"another vis-assets demo or dev works in {home}; stop it, or set VIS_ASSETS_HOME to another folder"
+            f"another vis-assets demo, dev or worker works in {home}; stop it, or set VIS_ASSETS_HOME to another folder"
         ) from None
     return lock
 
@@ -70,3 +86,13 @@ def child_environment(home: Path, overrides: Mapping[str, str]) -> dict[str, str
         "VIS_ASSETS_HOME": str(home),
         "DAGSTER_HOME": str(home),
     }
+
+
+def _with_driver(url: str) -> str:
+    """Name the driver that the extra brings: SQLAlchemy's own choice, where a URL names none, changed with 2.1."""
+    if importlib.util.find_spec("dagster_postgres") is None:
+        raise InvalidSetting(f"{POSTGRES_VARIABLE} is set; pip install 'vis_assets[postgres]' brings what it needs")
+    scheme, separator, rest = url.partition("://")
+    if scheme not in {"postgres", "postgresql", "postgresql+psycopg2"} or not separator:
+        raise InvalidSetting(f"{POSTGRES_VARIABLE} is malformed; write postgresql://user:password@host/name")
+    return f"postgresql+psycopg2://{rest}"

@@ -10,7 +10,8 @@ from typing import Any
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from vis_assets.delivery.connection import NatsConnection
+from vis_assets.delivery.access import NatsAccess
+from vis_assets.delivery.connection import NatsConnection, arriving
 from vis_assets.delivery.job_stream import ensure_stream, queue_depth
 from vis_assets.errors import InvalidSetting
 from vis_assets.protocol.job import JobEnvelope
@@ -25,16 +26,16 @@ class JobClient:
     """Publishes jobs and reads what is said about them.
 
     Attributes:
-        nats_url: where NATS is.
+        access: where NATS is and what to show it.
         subject_template: the setting VIS_ASSETS_RESULT_SUBJECT.
     """
 
-    nats_url: str
+    access: NatsAccess | str
     subject_template: str
 
     def submit(self, job: Message) -> int:
         """Publish a job and return its sequence in the stream, which JetStream confirmed."""
-        with NatsConnection(self.nats_url, "vis-assets submit") as connection:
+        with NatsConnection(self.access, "vis-assets submit") as connection:
             return connection.run(lambda client: _publish(client, job))
 
     def run(
@@ -58,7 +59,7 @@ class JobClient:
         Raises:
             TimeoutError: no terminal result in time.
         """
-        with NatsConnection(self.nats_url, "vis-assets submit") as connection:
+        with NatsConnection(self.access, "vis-assets submit") as connection:
             inbox = _subscribe(connection, wildcard(self.subject_template))
             connection.run(lambda client: _publish(client, job))
             for message in _messages(inbox, timeout_seconds, still_up):
@@ -72,7 +73,7 @@ class JobClient:
     def wait_until_idle(self, timeout_seconds: float) -> bool:
         """Wait until every job is acknowledged; return whether that was so in time."""
         deadline = time.monotonic() + timeout_seconds
-        with NatsConnection(self.nats_url, "vis-assets wait") as connection:
+        with NatsConnection(self.access, "vis-assets wait") as connection:
             while connection.run(queue_depth) != (0, 0):
                 if time.monotonic() > deadline:
                     return False
@@ -81,7 +82,7 @@ class JobClient:
 
     def watch(self, timeout_seconds: float | None = None) -> Iterator[Message]:
         """Yield every message about any job, as it comes."""
-        with NatsConnection(self.nats_url, "vis-assets watch") as connection:
+        with NatsConnection(self.access, "vis-assets watch") as connection:
             inbox = _subscribe(connection, wildcard(self.subject_template))
             yield from _messages(inbox, timeout_seconds, None)
 
@@ -113,8 +114,8 @@ def _subscribe(connection: NatsConnection, subject: str) -> "queue.SimpleQueue[M
             inbox.put(decoded)
 
     async def subscribe(client: Client) -> None:
-        await client.subscribe(subject, cb=receive)
-        await client.flush()
+        async with arriving(client):
+            await client.subscribe(subject, cb=receive)
 
     connection.run(subscribe)
     return inbox

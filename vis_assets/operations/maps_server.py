@@ -4,7 +4,8 @@ import contextlib
 import logging
 import mimetypes
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
 
@@ -15,14 +16,35 @@ from vis_assets.resources.pages import ROOT
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class Answer:
+    """What the server says to a request.
+
+    Attributes:
+        status: HTTP status.
+        body: bytes.
+        kind: content type.
+    """
+
+    status: int
+    body: bytes
+    kind: str = "text/plain"
+
+
+Pages = Mapping[str, Callable[[], Answer]]
+"""Path -> what is answered there. Called from several threads; must not wait."""
+HEALTHY: Pages = {"/health": lambda: Answer(200, b"ok\n")}
+
+
 @contextlib.contextmanager
-def serving_maps(store: ObjectStore, port: int, host: str = "127.0.0.1") -> Iterator[str]:
+def serving_maps(store: ObjectStore, port: int, host: str = "127.0.0.1", pages: Pages = HEALTHY) -> Iterator[str]:
     """Serve the public objects of the store until the block ends; yields the base URL.
 
     Args:
         store: where the maps are.
         port: where to listen; 0 takes any free one.
         host: address to listen on.
+        pages: what else is served.
 
     Raises:
         OSError: the port is taken.
@@ -30,6 +52,7 @@ def serving_maps(store: ObjectStore, port: int, host: str = "127.0.0.1") -> Iter
 
     class Handler(_MapHandler):
         objects = store
+        others = pages
 
     server = ThreadingHTTPServer((host, port), Handler)
     thread = threading.Thread(target=server.serve_forever, name="maps", daemon=True)
@@ -43,13 +66,16 @@ def serving_maps(store: ObjectStore, port: int, host: str = "127.0.0.1") -> Iter
 
 class _MapHandler(BaseHTTPRequestHandler):
     objects: ObjectStore
+    others: Pages
+    timeout = 30
     server_version = "vis_assets"
     sys_version = ""
 
     def do_GET(self) -> None:
         path = unquote(urlsplit(self.path).path)
-        if path == "/health":
-            self._answer(200, b"ok\n", "text/plain")
+        if path in self.others:
+            answer = self.others[path]()
+            self._answer(answer.status, answer.body, answer.kind)
         elif path.startswith("/maps/"):
             self._answer_object(path.removeprefix("/maps/"))
         else:

@@ -1,5 +1,6 @@
 """Child processes of a command: started with a log file, waited for until ready, ended by their own pid."""
 
+import contextlib
 import shutil
 import signal
 import socket
@@ -29,34 +30,48 @@ class Child:
     Attributes:
         name: what it is.
         process: its handle.
-        log: file that holds its output.
+        log: file that holds its output; None where it goes to ours.
     """
 
     name: str
     process: subprocess.Popen[bytes]
-    log: Path
+    log: Path | None
 
     def require_running(self) -> None:
         """Raise ProcessFailed, quoting the end of its log, where the process has ended."""
         if self.process.poll() is not None:
-            tail = self.log.read_text(errors="replace")[-2000:]
-            raise ProcessFailed(f"{self.name} ended with code {self.process.returncode}; {self.log} says:\n{tail}")
+            tail = f"; {self.log} says:\n{self.log.read_text(errors='replace')[-2000:]}" if self.log else ""
+            raise ProcessFailed(f"{self.name} ended with code {self.process.returncode}{tail}")
 
-    def stop(self) -> None:
+    def stop(self, patience_seconds: float = STOP_SECONDS) -> None:
         """End the process: SIGTERM, and SIGKILL where that does not help."""
         if self.process.poll() is None:
             self.process.terminate()
             try:
-                self.process.wait(STOP_SECONDS)
+                self.process.wait(patience_seconds)
             except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
+                self.kill()
+
+    def kill(self) -> None:
+        """End the process at once."""
+        self.process.kill()
+        self.process.wait()
 
 
-def start(name: str, command: Sequence[str], environment: Mapping[str, str], log: Path) -> Child:
-    """Start a child in a session of its own, so that Ctrl-C reaches it through us only, in the order we choose."""
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as sink:
+def start(name: str, command: Sequence[str], environment: Mapping[str, str], log: Path | None) -> Child:
+    """Start a child in a session of its own, so that Ctrl-C reaches it through us only, in the order we choose.
+
+    Args:
+        name: what it is.
+        command: program and arguments.
+        environment: all its variables.
+        log: file for its output; None lets it write where we do.
+    """
+    with contextlib.ExitStack() as opened:
+        sink = None
+        if log is not None:
+            log.parent.mkdir(parents=True, exist_ok=True)
+            sink = opened.enter_context(log.open("ab"))
         process = subprocess.Popen(  # noqa: S603 - fixed programs, no shell
             list(command),
             env=dict(environment),
@@ -78,7 +93,8 @@ def wait_until(ready: Callable[[], bool], child: Child, seconds: float) -> None:
     while not ready():
         child.require_running()
         if time.monotonic() > deadline:
-            raise ProcessFailed(f"{child.name} was not ready within {seconds:.0f} s; see {child.log}")
+            see = f"; see {child.log}" if child.log else ""
+            raise ProcessFailed(f"{child.name} was not ready within {seconds:.0f} s{see}")
         time.sleep(0.05)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from vis_assets.operations.dagster_commands import code_server_command, daemon_command, dagster_logging
 from vis_assets.operations.embedded_servers import start_nats, start_s3
 from vis_assets.operations.home import child_environment, claim, prepare_home, write_workspace
 from vis_assets.operations.processes import Child, free_port, listens, start, take_signals, wait_until
@@ -14,8 +15,6 @@ from vis_assets.settings import Settings
 NATS_PORT = 4222
 DAGSTER_PORT = 3000
 START_SECONDS = 120.0
-LOG_FORMATS = {"json": "json", "text": "colored"}
-"""Our LOG_FORMAT in Dagster's words."""
 
 
 @dataclass
@@ -81,15 +80,14 @@ def running_stack(
         if embedded_nats:
             nats = start_nats(home, NATS_PORT)
             children.append(nats.child)
-            environment["NATS_URL"] = nats.url
+            environment |= dict.fromkeys(settings.nats_variables, "") | {"NATS_URL": nats.url}
         if embedded_store:
             s3 = start_s3(home)
             children.append(s3.child)
             environment |= s3.environment
             bucket_folder = s3.folder
         stack = Stack(home, child_environment(home, environment), children, bucket_folder)
-        logging = ["--log-level", settings.log_level.lower(), "--log-format", LOG_FORMATS[settings.log_format]]
-        _start_dagster(stack, logging, with_ui=with_ui, dagster_port=dagster_port)
+        _start_dagster(stack, settings, with_ui=with_ui, dagster_port=dagster_port)
         yield stack
     finally:
         for child in reversed(children):
@@ -97,32 +95,21 @@ def running_stack(
         lock.close()
 
 
-def _start_dagster(stack: Stack, logging: list[str], *, with_ui: bool, dagster_port: int) -> None:
+def _start_dagster(stack: Stack, settings: Settings, *, with_ui: bool, dagster_port: int) -> None:
     """Start one code server for all, the daemon, and the UI; the slow starts overlap."""
     code_port = free_port()
     logs, workspace = stack.home / "logs", str(write_workspace(stack.home, code_port))
-    python = [sys.executable, "-m"]
-    code_server = [
-        *python,
-        "dagster",
-        "api",
-        "grpc",
-        "-m",
-        "vis_assets.definitions",
-        "-h",
-        "127.0.0.1",
-        "-p",
-        str(code_port),
-    ]
-    code_server += ["--location-name", "vis_assets", "--use-python-environment-entry-point", *logging]
+    code_server = code_server_command(code_port, settings)
     server = start("dagster code server", code_server, stack.environment, logs / "code_server.log")
     stack.children.append(server)
     wait_until(lambda: listens(code_port), server, START_SECONDS)
-    daemon = [*python, "dagster._daemon", "run", "-w", workspace, *logging]
-    stack.children.append(start("dagster daemon", daemon, stack.environment, logs / "daemon.log"))
+    stack.children.append(
+        start("dagster daemon", daemon_command(workspace, settings), stack.environment, logs / "daemon.log")
+    )
     if with_ui:
         port = free_port(dagster_port)
-        ui = [*python, "dagster_webserver", "-h", "127.0.0.1", "-p", str(port), "-w", workspace, *logging]
+        ui = [sys.executable, "-m", "dagster_webserver", "-h", "127.0.0.1", "-p", str(port), "-w", workspace]
+        ui += dagster_logging(settings)
         webserver = start("dagster webserver", ui, stack.environment, logs / "webserver.log")
         stack.children.append(webserver)
         wait_until(lambda: listens(port), webserver, START_SECONDS)

@@ -164,6 +164,18 @@ class ParsedJob:
     dialect: Dialect
     warnings: tuple[str, ...] = ()
 
+    @property
+    def envelope(self) -> JobEnvelope:
+        """What results and progress say about the sender."""
+        return envelope_of(self.job, self.dialect)
+
+
+def envelope_of(job: VisualizationTransformJob, dialect: Dialect) -> JobEnvelope:
+    """Return what results and progress say about the sender of a job."""
+    return JobEnvelope(
+        dialect, job.job_id, job.visualization_transform_id, job.visualization_id, job.owner, job.embedded_dataset_id
+    )
+
 
 def read_object(payload: bytes) -> dict[str, Any]:
     """Decode a message.
@@ -237,6 +249,17 @@ def _to_worker_dialect(data: dict[str, Any]) -> tuple[dict[str, Any], Dialect]:
             config = {"database_type": "qdrant", "connection_url": config.get("url"), "api_key": config.get("api_key")}
         renamed["vector_database_config"] = config
     return renamed, Dialect.SEMANTIC_EXPLORER
+
+
+def in_dialect(job: dict[str, Any], dialect: Dialect) -> dict[str, Any]:
+    """Write a decoded job in the names of its sender: the inverse of what `parse_job` reads."""
+    if dialect is Dialect.WORKER:
+        return job
+    renamed = dict(job)
+    database = renamed.pop("vector_database_config")
+    renamed["qdrant_config"] = {"url": database["connection_url"], "api_key": database.get("api_key")}
+    renamed["owner_id"] = renamed.pop("owner")
+    return renamed
 
 
 def _warnings(data: dict[str, Any], job: VisualizationTransformJob) -> list[str]:

@@ -1,9 +1,10 @@
 """What is published about a job: progress messages and the terminal result."""
 
 import json
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 from vis_assets.protocol.job import Dialect, JobEnvelope
 from vis_assets.protocol.stages import Stage
@@ -37,6 +38,10 @@ class Outcome:
     error: str | None = None
     stats: dict[str, Any] = field(default_factory=dict)
 
+    def with_warnings(self, warnings: Sequence[str]) -> Self:
+        """Return this outcome with warnings in its stats."""
+        return replace(self, stats={**self.stats, "warnings": list(warnings)})
+
 
 def result_message(job: JobEnvelope, outcome: Outcome) -> bytes:
     """Encode the terminal result in the dialect that the job came in."""
@@ -58,6 +63,19 @@ def progress_message(job: JobEnvelope, stage: Stage, percent: int) -> bytes:
     """Encode one step of progress."""
     stats = {"stage": stage.wire_name, "progress_percent": percent}
     return _encode(_ids(job) | {"status": Status.PROCESSING.value, "statsJson": stats})
+
+
+def retrying_message(job: JobEnvelope, attempt: int, delay_seconds: float, error: str) -> bytes:
+    """Encode the news that an attempt failed and another will follow.
+
+    Args:
+        job: who asked.
+        attempt: number of the attempt that failed, from 1.
+        delay_seconds: until the next one.
+        error: why it failed.
+    """
+    stats = {"stage": "retrying", "attempt": attempt, "delay_seconds": delay_seconds}
+    return _encode(_ids(job) | {"status": Status.PROCESSING.value, "errorMessage": error, "statsJson": stats})
 
 
 def is_terminal(message: dict[str, Any]) -> bool:

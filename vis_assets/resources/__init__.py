@@ -3,10 +3,11 @@
 from typing import Any
 
 from vis_assets.protocol.subjects import check_template
+from vis_assets.resources.delivered_jobs import DeliveredJobs
 from vis_assets.resources.object_store import open_store
 from vis_assets.resources.pages import PageIOManager
 from vis_assets.resources.progress import Progress
-from vis_assets.resources.run_scope import artifact_io_manager, progress_resource, scratch_resource
+from vis_assets.resources.run_scope import artifact_io_manager, lease_resource, progress_resource, scratch_resource
 from vis_assets.resources.run_spec import RunSpecIOManager, RunSpecs
 from vis_assets.resources.sealing import open_sealer
 from vis_assets.resources.specs import SpecStore
@@ -31,8 +32,10 @@ def build_resources(settings: Settings, progress: Progress | None = None) -> dic
     return {
         "settings": settings,
         "specs": specs,
+        "jobs": DeliveredJobs(store, specs),
         "run_specs": run_specs,
         "scratch": scratch_resource(),
+        "lease": lease_resource(settings),
         "vector_database": VectorDatabase(settings, specs),
         "progress": progress or progress_resource(settings),
         "spec_io_manager": RunSpecIOManager(run_specs),

@@ -39,6 +39,9 @@ class ObjectStore(Protocol):
     def delete(self, key: str) -> None:
         """Remove an object; no error where there is none."""
 
+    def require_writable(self) -> None:
+        """Raise StoreUnavailable where nothing could be written now, as far as can be told without writing."""
+
     def describe(self) -> str:
         """Say where this is, without secrets."""
 
@@ -123,6 +126,13 @@ class FolderStore:
                     break
                 folder.rmdir()
 
+    def require_writable(self) -> None:
+        """See ObjectStore."""
+        with self._translated(WRITE, "anything"):
+            self.root.mkdir(parents=True, exist_ok=True)
+        if not os.access(self.root, os.W_OK | os.X_OK):
+            raise StoreUnavailable(f"{self.describe()} cannot be written; check its permissions")
+
     def describe(self) -> str:
         """See ObjectStore."""
         return f"folder {self.root}"
@@ -194,6 +204,14 @@ class S3Store:
         """See ObjectStore."""
         with contextlib.suppress(ObjectMissing), self._translated("delete", key):
             self.client.delete_object(Bucket=self.bucket, Key=check_key(key))
+
+    def require_writable(self) -> None:
+        """See ObjectStore: the bucket answers."""
+        try:
+            with self._translated("look up", "the bucket"):
+                self.client.head_bucket(Bucket=self.bucket)
+        except ObjectMissing:
+            raise StoreUnavailable(f"there is no {self.describe()}; make it, or correct S3_BUCKET_NAME") from None
 
     def describe(self) -> str:
         """See ObjectStore."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from dagster import InputContext, IOManager, OutputContext
 
+from vis_assets.delivery.run_tags import delivery_of
 from vis_assets.errors import PermanentError
 from vis_assets.protocol.job import VisualizationTransformJob
 from vis_assets.resources.object_store import ObjectStore, check_key
@@ -11,6 +12,7 @@ from vis_assets.resources.run_spec import RunSpecs
 
 HTML = "text/html; charset=utf-8"
 ROOT = "visualizations"
+ATTEMPTS = "attempts"
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,27 @@ def page_key(job: VisualizationTransformJob) -> str:
     return f"{folder_of(job.owner, job.partition_key)}/{job.visualization_id}.html"
 
 
+def attempts_of(job_id: str) -> str:
+    """Key prefix of the pages of all attempts at a job, without the last slash."""
+    return check_key(f"{ATTEMPTS}/{job_id}")
+
+
+def attempt_folder(job_id: str, attempt: int) -> str:
+    """Key prefix of the page of one attempt, without the last slash."""
+    return f"{attempts_of(job_id)}/{attempt}"
+
+
+def content_type(name: str) -> str:
+    """Content type of a page or of a file beside it."""
+    return HTML if name.endswith(".html") else "application/octet-stream"
+
+
 class PageIOManager(IOManager):
-    """Stores `html_map` where the application that asked for it looks for it."""
+    """Stores `html_map`: of a run that a person launched, where its owner looks for it; of an attempt at a job, aside.
+
+    Only the reconciler copies an attempt's page to the public key, so a process that was given up cannot overwrite what
+    a later attempt made.
+    """
 
     def __init__(self, store: ObjectStore, run_specs: RunSpecs) -> None:
         """Write to `store`; find the key for readers with `run_specs`."""
@@ -52,10 +73,13 @@ class PageIOManager(IOManager):
 
     def handle_output(self, context: OutputContext, obj: MapPage) -> None:
         """Write the data files, then the page, so that a page never points to what is not there yet."""
-        folder = obj.key.rpartition("/")[0]
+        public, _, page_name = obj.key.rpartition("/")
+        run = context.step_context.dagster_run
+        delivery = delivery_of(run.tags, is_copy=run.parent_run_id is not None)
+        folder = public if delivery is None else attempt_folder(delivery.job_id, delivery.attempt)
         for name, body in obj.data_files.items():
-            self._store.write(f"{folder}/{name}", body, "application/octet-stream")
-        self._store.write(obj.key, obj.html, HTML, obj.metadata)
+            self._store.write(f"{folder}/{name}", body, content_type(name))
+        self._store.write(f"{folder}/{page_name}", obj.html, HTML, obj.metadata)
         context.add_output_metadata({"stored_at": obj.key})
 
     def load_input(self, context: InputContext) -> MapPage:

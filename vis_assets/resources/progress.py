@@ -7,12 +7,14 @@ from typing import Protocol
 from dagster import DagsterRun
 from nats.aio.client import Client
 
-from vis_assets.delivery.connection import NatsConnection
-from vis_assets.delivery.run_tags import delivery_of
-from vis_assets.errors import BrokerUnavailable
+from vis_assets.delivery.access import NatsAccess
+from vis_assets.delivery.connection import NatsConnection, arriving
+from vis_assets.delivery.run_tags import TRACEPARENT, delivery_of
+from vis_assets.errors import BrokerUnavailable, InvalidSetting
 from vis_assets.protocol.result import progress_message
 from vis_assets.protocol.stages import Stage
 from vis_assets.protocol.subjects import result_subject
+from vis_assets.protocol.trace_context import trace_headers
 from vis_assets.resources.specs import Spec
 
 _log = logging.getLogger(__name__)
@@ -34,9 +36,9 @@ class NatsProgress:
     Progress is a courtesy: where NATS does not answer, the job goes on without it.
     """
 
-    def __init__(self, nats_url: str, subject_template: str) -> None:
+    def __init__(self, access: NatsAccess | str, subject_template: str) -> None:
         """Publish to the subject that the template makes."""
-        self._url = nats_url
+        self._access = access
         self._template = subject_template
         self._connection: NatsConnection | None = None
         self._silent = False
@@ -46,9 +48,12 @@ class NatsProgress:
         if delivery_of(run.tags, is_copy=run.parent_run_id is not None) is None:
             return lambda done, total: None
         subject = result_subject(self._template, spec.envelope)
-        return each_percent(
-            stage, lambda percent: self._publish(subject, progress_message(spec.envelope, stage, percent))
-        )
+        headers = trace_headers(run.tags.get(TRACEPARENT))
+
+        def tell(percent: int) -> None:
+            self._publish(subject, progress_message(spec.envelope, stage, percent), headers)
+
+        return each_percent(stage, tell)
 
     def close(self) -> None:
         """Flush and disconnect."""
@@ -56,19 +61,19 @@ class NatsProgress:
             self._connection.close()
             self._connection = None
 
-    def _publish(self, subject: str, payload: bytes) -> None:
+    def _publish(self, subject: str, payload: bytes, headers: dict[str, str]) -> None:
         if self._silent:
             return
 
         async def send(client: Client) -> None:
-            await client.publish(subject, payload)
-            await client.flush(5)
+            async with arriving(client):
+                await client.publish(subject, payload, headers=headers or None)
 
         try:
             if self._connection is None:
-                self._connection = NatsConnection(self._url, "vis_assets run").open()
+                self._connection = NatsConnection(self._access, "vis_assets run").open()
             self._connection.run(send, timeout=10)
-        except BrokerUnavailable as error:
+        except (BrokerUnavailable, InvalidSetting) as error:
             self._silent = True
             _log.warning("progress is not published: %s", error)
 

@@ -1,11 +1,16 @@
 """What lives exactly as long as a run: a folder for its files, and its connection for progress."""
 
+import os
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from dagster import InitResourceContext, IOManagerDefinition, ResourceDefinition
 
+from vis_assets.delivery.access import NatsAccess
+from vis_assets.delivery.run_tags import delivery_of
 from vis_assets.resources.artifacts import ArtifactIOManager
 from vis_assets.resources.object_store import ObjectStore
 from vis_assets.resources.progress import NatsProgress, Progress
@@ -28,13 +33,35 @@ def progress_resource(settings: Settings) -> ResourceDefinition:
     """Progress over NATS, flushed and disconnected when the run ends."""
 
     def open_progress(_context: InitResourceContext) -> Iterator[Progress]:
-        progress = NatsProgress(settings.nats_url.get_secret_value(), settings.result_subject)
+        progress = NatsProgress(NatsAccess.of(settings), settings.result_subject)
         try:
             yield progress
         finally:
             progress.close()
 
     return ResourceDefinition(open_progress, description="Publishes how far a job is.")
+
+
+def lease_resource(settings: Settings) -> ResourceDefinition:
+    """The lease keeper of a run that a job asked for: says that this process is alive, and ends it when told."""
+
+    def keep_lease(context: InitResourceContext) -> Iterator[None]:
+        run = context.dagster_run
+        delivery = delivery_of(run.tags, is_copy=run.parent_run_id is not None) if run is not None else None
+        if run is None or delivery is None:
+            yield None
+            return
+        watched = [run.run_id, delivery.job_id, str(delivery.attempt), str(os.getpid())]
+        command = [sys.executable, "-m", "vis_assets.delivery.lease_keeper", *watched]
+        environment = {**os.environ, **settings.nats_variables}
+        keeper = subprocess.Popen([*command, str(settings.processing_timeout_secs)], env=environment)  # noqa: S603 - ours
+        try:
+            yield None
+        finally:
+            keeper.terminate()
+            keeper.wait()
+
+    return ResourceDefinition(keep_lease, description="Keeps the lease of a run that a job asked for.")
 
 
 def artifact_io_manager(store: ObjectStore) -> IOManagerDefinition:

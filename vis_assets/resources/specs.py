@@ -2,12 +2,19 @@
 
 import json
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from pydantic import SecretStr
 
 from vis_assets.errors import InvalidJob, ObjectMissing, SecretUnreadable
-from vis_assets.protocol.job import Dialect, JobEnvelope, ParsedJob, VisualizationTransformJob
+from vis_assets.protocol.job import (
+    Dialect,
+    JobEnvelope,
+    ParsedJob,
+    VisualizationTransformJob,
+    envelope_of,
+    in_dialect,
+)
 from vis_assets.resources.object_store import ObjectStore
 from vis_assets.resources.sealing import Sealer
 
@@ -36,15 +43,13 @@ class Spec:
     @property
     def envelope(self) -> JobEnvelope:
         """What results and progress say about the sender."""
-        job = self.job
-        return JobEnvelope(
-            self.dialect,
-            job.job_id,
-            job.visualization_transform_id,
-            job.visualization_id,
-            job.owner,
-            job.embedded_dataset_id,
-        )
+        return envelope_of(self.job, self.dialect)
+
+    @classmethod
+    def decode(cls, data: dict[str, Any]) -> Self:
+        """Read the stored form."""
+        job = VisualizationTransformJob.model_validate(data["job"])
+        return cls(job, Dialect(data["dialect"]), tuple(data["warnings"]), data["sealed"])
 
 
 class SpecStore:
@@ -57,7 +62,7 @@ class SpecStore:
 
     def require_reachable(self) -> None:
         """Raise StoreUnavailable where no spec could be stored now."""
-        self._store.exists("specs/0/latest.json")
+        self._store.require_writable()
 
     def save(self, parsed: ParsedJob) -> Spec:
         """Store a job under its id, and as the latest of its transform."""
@@ -89,8 +94,19 @@ class SpecStore:
                 f"visualization transform {partition_key} has no spec of {wanted}; "
                 "send a job for it first (vis-assets submit)"
             ) from None
-        job = VisualizationTransformJob.model_validate(data["job"])
-        return Spec(job, Dialect(data["dialect"]), tuple(data["warnings"]), data["sealed"])
+        except ValueError:
+            data = {}
+        try:
+            return Spec.decode(data)
+        except (ValueError, KeyError, TypeError):
+            raise ObjectMissing(
+                f"the spec of visualization transform {partition_key} is damaged or of another version; "
+                "send the job again (vis-assets submit)"
+            ) from None
+
+    def stored_form(self, partition_key: str, job_id: str) -> bytes:
+        """Return a spec as it is stored, JSON with its secrets sealed; raises ObjectMissing."""
+        return self._store.read(_key(partition_key, job_id))
 
     def reveal(self, spec: Spec, path: str, substitute: SecretStr | None = None, variable: str = "") -> str | None:
         """Open one secret of a spec.
@@ -113,11 +129,25 @@ class SpecStore:
                 return self._sealer.open(token)
         except SecretUnreadable as error:
             if substitute is None:
+                instead = f"set {variable}, " if variable else ""
                 raise SecretUnreadable(
                     f"{path} of job {spec.job.job_id} cannot be opened: {error}; "
-                    f"restore that key, set {variable}, or send the job again"
+                    f"restore that key, {instead}or send the job again"
                 ) from None
         return substitute.get_secret_value() if substitute is not None else None
+
+    def message(self, spec: Spec, job_id: str) -> bytes:
+        """Write the job as its sender did, secrets opened, under another id: to be sent at once, and never stored.
+
+        Raises:
+            SecretUnreadable: the key that sealed one of them is lost.
+        """
+        message: dict[str, Any] = json.loads(spec.job.model_dump_json(exclude_none=True))
+        for path in spec.sealed:
+            secret = self.reveal(spec, path) or ""
+            part, _, name = path.partition(".")
+            message[part][name] = json.loads(secret) if path == LLM_OPTIONS else secret
+        return json.dumps(in_dialect(message | {"job_id": job_id}, spec.dialect)).encode()
 
     def _seal(self, parsed: ParsedJob) -> Spec:
         job, sealed = parsed.job, {}

@@ -3,11 +3,10 @@
 from collections.abc import Iterator
 from typing import Any
 
-from dagster import DagsterEventType, DagsterInstance, DagsterRunStatus, RunRecord, RunsFilter
+from dagster import DagsterEventType, DagsterInstance, DagsterRunStatus
 from dagster._core.events import DagsterEvent
 from dagster_shared.error import SerializableErrorInfo
 
-from vis_assets.delivery.run_tags import REPLY
 from vis_assets.delivery.settle import EndedRun
 from vis_assets.protocol.result import Status
 
@@ -27,14 +26,14 @@ TIMED_OUT = "Exceeded maximum runtime"
 """How Dagster's run monitoring begins the message with which it ends a run that took too long."""
 
 
-def delivery_runs(instance: DagsterInstance, statuses: list[DagsterRunStatus], limit: int) -> list[RunRecord]:
-    """Return the newest runs of these statuses that messages asked for."""
-    records = instance.get_run_records(RunsFilter(statuses=statuses), limit=limit)
-    return [record for record in records if REPLY in record.dagster_run.tags]
+def describe(instance: DagsterInstance, run_id: str, *, timed_out: bool = False) -> EndedRun:
+    """Describe an ended run.
 
-
-def describe(instance: DagsterInstance, run_id: str) -> EndedRun:
-    """Describe an ended run."""
+    Args:
+        instance: Dagster.
+        run_id: which run.
+        timed_out: its lease keeper ended it for taking too long; Dagster's own monitoring says so itself.
+    """
     record = instance.get_run_record_by_id(run_id)
     assert record is not None
     status = STATUS_OF[record.dagster_run.status]
@@ -46,7 +45,7 @@ def describe(instance: DagsterInstance, run_id: str) -> EndedRun:
         duration_ms=round(seconds * 1000),
         error_chain=next((chain for chain in map(_error_chain, failures) if chain), ()),
         report=_report(instance, run_id) if status is Status.COMPLETED else None,
-        timed_out=any(TIMED_OUT in (failure.message or "") for failure in failures),
+        timed_out=timed_out or any(TIMED_OUT in (failure.message or "") for failure in failures),
     )
 
 

@@ -1,4 +1,4 @@
-"""The doors for results: one sensor for each way a run can end; all of them settle it."""
+"""The doors for results: one sensor for each way a run can end; all of them reconcile."""
 
 from dagster import (
     DagsterRunStatus,
@@ -9,10 +9,10 @@ from dagster import (
     run_status_sensor,
 )
 
-from vis_assets.delivery.connection import NatsConnection
 from vis_assets.delivery.run_tags import delivery_of
-from vis_assets.resources.specs import SpecStore
-from vis_assets.sensors.settlement import settle_run
+from vis_assets.resources.delivered_jobs import DeliveredJobs
+from vis_assets.sensors.reconciliation import reconcile, reconciler
+from vis_assets.sensors.standing import standing
 from vis_assets.settings import Settings
 
 
@@ -22,19 +22,18 @@ def _result_sensor(status: DagsterRunStatus, name: str, what: str) -> RunStatusS
         name=name,
         minimum_interval_seconds=1,
         default_status=DefaultSensorStatus.RUNNING,
-        description=f"Publishes the result of a job whose run {what}, and acknowledges its message.",
+        description=f"Settles the job whose run {what}: its result is published, or its next attempt planned.",
     )
-    def publish_result(
-        context: RunStatusSensorContext, settings: ResourceParam[Settings], specs: ResourceParam[SpecStore]
+    def settle(
+        context: RunStatusSensorContext, settings: ResourceParam[Settings], jobs: ResourceParam[DeliveredJobs]
     ) -> None:
         run = context.dagster_run
-        delivery = delivery_of(run.tags, is_copy=run.parent_run_id is not None)
-        if delivery is None or delivery.settled:
-            return
-        with NatsConnection(settings.nats_url.get_secret_value(), f"vis_assets {name}") as connection:
-            settle_run(context.instance, run.run_id, connection, specs, settings.result_subject)
+        if delivery_of(run.tags, is_copy=run.parent_run_id is not None) is not None:
+            with reconciler(context.instance, settings, jobs, name) as (worker, connection):
+                if standing(connection, settings).leads:
+                    reconcile(worker, may_start=False)
 
-    return publish_result
+    return settle
 
 
 run_succeeded = _result_sensor(DagsterRunStatus.SUCCESS, "run_succeeded", "succeeded")

@@ -1,6 +1,7 @@
 """The NATS connection: bounded waits, no secrets in errors, and results that are stored where a stream is."""
 
 import threading
+from pathlib import Path
 
 import pytest
 from nats.aio.client import Client
@@ -45,12 +46,12 @@ def test_a_server_that_goes_away_is_told(own_nats: EmbeddedNats) -> None:
 
 
 @pytest.mark.timeout(60)
-def test_a_connection_survives_a_restart(own_nats: EmbeddedNats) -> None:
+def test_a_connection_survives_a_restart(own_nats: EmbeddedNats, tmp_path: Path) -> None:
     """A server that comes back soon is used again by the same connection."""
     with NatsConnection(own_nats.url, "test") as connection:
         own_nats.child.stop()
         port = int(own_nats.url.rpartition(":")[2])
-        again = start_nats(own_nats.child.log.parent.parent, port)
+        again = start_nats(tmp_path, port)
         try:
             connection.run(lambda client: client.flush(5))
         finally:

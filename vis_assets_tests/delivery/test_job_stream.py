@@ -3,6 +3,7 @@
 import asyncio
 import random
 import time
+from pathlib import Path
 
 import pytest
 from nats.aio.client import Client
@@ -13,8 +14,8 @@ from vis_assets.delivery.job_stream import (
     QueuedMessage,
     acknowledge,
     ensure_stream,
+    extend,
     fetch,
-    postpone,
     queue_depth,
 )
 from vis_assets.errors import BrokerUnavailable
@@ -22,6 +23,8 @@ from vis_assets.operations.embedded_servers import EmbeddedNats, start_nats
 from vis_assets.protocol.subjects import JOB_CONSUMER, JOB_STREAM, JOB_SUBJECT
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.timeout(60)]
+
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
 async def publish(client: Client, *payloads: bytes) -> None:
@@ -175,14 +178,14 @@ def test_acknowledging_works_from_another_connection(nats: NatsConnection, nats_
     assert nats.run(queue_depth) == (0, 0)
 
 
-def test_acknowledging_survives_a_restart_of_the_server(own_nats: EmbeddedNats) -> None:
+def test_acknowledging_survives_a_restart_of_the_server(own_nats: EmbeddedNats, tmp_path: Path) -> None:
     """A message taken before the server restarted is acknowledged after it, once or twice."""
     with NatsConnection(own_nats.url, "before") as connection:
         connection.run(ensure_stream)
         connection.run(lambda client: publish(client, b"0"))
         message = connection.run(take)[0]
     own_nats.child.stop()
-    again = start_nats(own_nats.child.log.parent.parent)
+    again = start_nats(tmp_path)
     try:
         with NatsConnection(again.url, "after") as connection:
             assert connection.run(queue_depth) == (0, 1)
@@ -225,16 +228,33 @@ def test_an_acknowledgement_that_is_not_heard_is_an_error(nats: NatsConnection) 
         nats.run(work)
 
 
-def test_a_postponed_message_comes_again(nats: NatsConnection) -> None:
-    """A message that is given back is offered again after its delay, and not before."""
+def test_a_message_that_is_worked_on_is_not_handed_out_again(nats: NatsConnection) -> None:
+    """While its deadline is renewed a message stays with its worker, far beyond ack_wait; left alone it comes again."""
 
     async def work(client: Client) -> tuple[list[QueuedMessage], list[QueuedMessage]]:
-        await ensure_stream(client)
+        created = await ensure_stream(client)
+        await client.jetstream().delete_consumer(JOB_STREAM, JOB_CONSUMER)
+        config = ConsumerConfig(durable_name=JOB_CONSUMER, ack_policy=AckPolicy.EXPLICIT, ack_wait=3)
+        await client.jetstream().add_consumer(JOB_STREAM, config)
         await publish(client, b"0")
-        message = (await take(client))[0]
-        await postpone(client, message.reply, 1.0)
-        return await take(client, 1, 0.1), await take(client, 1, 10.0)
+        message = (await fetch(client, created, 1, 1.0))[0]
+        for _ in range(12):
+            await extend(client, message.reply)
+            await asyncio.sleep(0.4)
+        return await fetch(client, created, 1, 0.05), await fetch(client, created, 1, 20.0)
 
-    before, after = nats.run(work)
-    assert before == []
-    assert [(message.payload, message.deliveries) for message in after] == [(b"0", 2)]
+    kept, left = nats.run(work)
+    assert kept == []
+    assert [(message.payload, message.deliveries) for message in left] == [(b"0", 2)]
+
+
+def test_the_trace_of_the_sender_comes_with_the_message(nats: NatsConnection) -> None:
+    """The traceparent header of a message is read; without one there is none."""
+
+    async def work(client: Client) -> list[QueuedMessage]:
+        await ensure_stream(client)
+        await client.jetstream().publish(JOB_SUBJECT, b"0", headers={"traceparent": TRACE})
+        await publish(client, b"1")
+        return [*await take(client, 1), *await take(client, 1)]
+
+    assert [message.traceparent for message in nats.run(work)] == [TRACE, None]

@@ -6,7 +6,15 @@ from typing import Any
 import pytest
 
 from vis_assets.protocol.job import Dialect, JobEnvelope
-from vis_assets.protocol.result import Outcome, Status, is_success, is_terminal, progress_message, result_message
+from vis_assets.protocol.result import (
+    Outcome,
+    Status,
+    is_success,
+    is_terminal,
+    progress_message,
+    result_message,
+    retrying_message,
+)
 from vis_assets.protocol.stages import Stage
 
 WORKER = JobEnvelope(Dialect.WORKER, "j1", 123, 456, "user@example.com", 789)
@@ -72,12 +80,28 @@ def test_progress_is_that_of_the_specification(job: JobEnvelope, owner: str) -> 
     }
 
 
+@pytest.mark.parametrize(("job", "owner"), [(WORKER, "owner"), (EXPLORER, "ownerId")])
+def test_a_retry_is_progress_that_says_why_and_when(job: JobEnvelope, owner: str) -> None:
+    """The news of a failed attempt has the keys of progress, which attempt failed, why, and when the next one comes."""
+    assert json.loads(retrying_message(job, 2, 120.0, "Qdrant does not answer")) == {
+        "jobId": "j1",
+        "visualizationTransformId": 123,
+        "visualizationId": 456,
+        owner: "user@example.com",
+        "status": "processing",
+        "errorMessage": "Qdrant does not answer",
+        "statsJson": {"stage": "retrying", "attempt": 2, "delay_seconds": 120.0},
+    }
+
+
 def test_terminal_messages_are_recognised_in_both_dialects() -> None:
     """Clients can tell the end from progress, and success from failure."""
     for job in (WORKER, EXPLORER):
         progress = json.loads(progress_message(job, Stage.STARTING, 0))
-        assert not is_terminal(progress)
-        assert not is_success(progress)
+        retrying = json.loads(retrying_message(job, 1, 30.0, "why"))
+        for message in (progress, retrying):
+            assert not is_terminal(message)
+            assert not is_success(message)
         assert is_terminal(result(job, DONE))
         assert is_success(result(job, DONE))
         for status in (Status.FAILED, Status.CANCELED):

@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vis_assets.assets.partitions import visualization_transforms
+from vis_assets.delivery.job_record import JobRecord
+from vis_assets.delivery.run_tags import tags_for
 from vis_assets.errors import PermanentError
 from vis_assets.protocol.job import parse_job
 from vis_assets.resources.object_store import FolderStore
@@ -90,6 +92,45 @@ def test_the_page_is_written_last_and_can_be_loaded(tmp_path: Path) -> None:
         (PAGE.key, HTML, {"job-id": "j", "points": "3"}),
     ]
     assert [(page.key, page.html) for page in seen] == [(PAGE.key, PAGE.html)]
+
+
+def make_page(store: FolderStore, tags: dict[str, str]) -> None:
+    """Let a run with these tags make the page."""
+
+    @asset(partitions_def=visualization_transforms, io_manager_key="io")
+    def page() -> MapPage:
+        return PAGE
+
+    run_specs = RunSpecs(SpecStore(store, Sealer([KEY])))
+    with DagsterInstance.ephemeral() as instance:
+        instance.add_dynamic_partitions("visualization_transform_id", ["123"])
+        materialize(
+            [page],
+            partition_key="123",
+            instance=instance,
+            resources={"io": PageIOManager(store, run_specs)},
+            tags=tags,
+        )
+
+
+def test_the_page_of_an_attempt_lies_aside(tmp_path: Path) -> None:
+    """A run that a job asked for writes its own attempt's folder only, data before the page; the public page stays."""
+    store = WatchedStore(tmp_path)
+    store.write(PAGE.key, b"<html>public", HTML)
+    store.written.clear()
+    make_page(store, tags_for(JobRecord("job-1", "123", 456, "o", (1, 1), None, attempt=3), "w"))
+    assert store.written == [
+        ("attempts/job-1/3/456_point.zip", "application/octet-stream", None),
+        ("attempts/job-1/3/456.html", HTML, {"job-id": "j", "points": "3"}),
+    ]
+    assert store.read(PAGE.key) == b"<html>public"
+
+
+def test_the_page_of_a_launch_from_the_ui_is_public_at_once(tmp_path: Path) -> None:
+    """A run without a job writes where the owner looks, and leaves no attempt."""
+    store = FolderStore(tmp_path)
+    make_page(store, {})
+    assert sorted(store.keys("")) == sorted([PAGE.key, PAGE.key.replace("456.html", "456_point.zip")])
 
 
 def test_a_page_is_printed_without_its_content() -> None:

@@ -10,7 +10,7 @@ from dagster import DagsterRun
 from nats.aio.client import Client
 
 from vis_assets.delivery.connection import NatsConnection
-from vis_assets.delivery.job_stream import QueuedMessage
+from vis_assets.delivery.job_record import JobRecord
 from vis_assets.delivery.run_tags import tags_for
 from vis_assets.operations.embedded_servers import EmbeddedNats, start_nats
 from vis_assets.operations.processes import free_port
@@ -22,7 +22,7 @@ from vis_assets_tests.protocol.messages import EXAMPLE, parsed
 pytestmark = [pytest.mark.enable_socket, pytest.mark.timeout(60)]
 READ = parsed()
 SPEC = Spec(READ.job, READ.dialect)
-TAGS = tags_for(READ.job, QueuedMessage(b"", "$JS.ACK.x", 1, 1, 1), "w")
+TAGS = tags_for(JobRecord(READ.job.job_id, READ.job.partition_key, 456, READ.job.owner, (1, 1), "$JS.ACK.x"), "w")
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,298 @@
+"""The reconciler: sees what is, asks `decide` what to do, does it. Every step may be repeated, and none lost.
+
+A job ends in this order, and a crash after any of these steps leads to the same end:
+
+    end decided, in the record -> dead letter written -> page copied to its public key ->
+    terminal result written (the first wins) ->
+    result published -> message acknowledged -> record removed
+"""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from nats.aio.client import Client
+
+from vis_assets.delivery import ledger
+from vis_assets.delivery.connection import NatsConnection, publish_stored
+from vis_assets.delivery.decide import Action, Finish, Keep, Limits, Note, Retry, RunView, Start, Stop, plan
+from vis_assets.delivery.intake import Rejection, examine
+from vis_assets.delivery.job_record import JobRecord, JobState
+from vis_assets.delivery.job_stream import QueuedMessage, acknowledge, extend, unclaimed
+from vis_assets.delivery.ledger import Held
+from vis_assets.errors import BrokerUnavailable, VisAssetsError
+from vis_assets.protocol.job import JobEnvelope, ParsedJob
+from vis_assets.protocol.result import progress_message, result_message, retrying_message
+from vis_assets.protocol.stages import Stage
+from vis_assets.protocol.subjects import result_subject
+from vis_assets.protocol.trace_context import trace_headers
+
+_log = logging.getLogger(__name__)
+
+
+class Runs(Protocol):
+    """Dagster, as delivery needs it."""
+
+    def view(self, run_key: str) -> RunView | None:
+        """Return the run of that key; None where there is none (yet)."""
+
+    def stop(self, run_id: str) -> None:
+        """Ask Dagster to cancel a run."""
+
+    def declare_lost(self, run_id: str) -> None:
+        """Tell Dagster that a run's process is gone."""
+
+
+class Jobs(Protocol):
+    """The stored jobs and their pages, as delivery needs them."""
+
+    def save(self, parsed: ParsedJob) -> None:
+        """Store a job, its secrets sealed."""
+
+    def sender(self, record: JobRecord) -> tuple[JobEnvelope, Sequence[str]]:
+        """Return who asked and what to warn of."""
+
+    def sealed(self, record: JobRecord) -> bytes:
+        """Return the stored form of a job, for its dead letter."""
+
+    def promote(self, record: JobRecord) -> None:
+        """Copy the page of the record's attempt to its public key, and remove all attempts."""
+
+    def discard(self, record: JobRecord) -> None:
+        """Remove all attempts."""
+
+
+class Reconciler:
+    """Carries out one reconciliation after another over one connection."""
+
+    def __init__(
+        self,
+        connection: NatsConnection,
+        runs: Runs,
+        jobs: Jobs,
+        limits: Limits,
+        subject_template: str,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Work with an open connection; results go to the subject that the template makes."""
+        self._connection = connection
+        self._runs = runs
+        self._jobs = jobs
+        self._limits = limits
+        self._template = subject_template
+        self._clock = clock
+
+    def reconcile(self, *, may_start: bool = True) -> list[JobRecord]:
+        """Do what is to be done about every unfinished job.
+
+        Args:
+            may_start: whether the caller can ask for runs.
+
+        Returns:
+            The jobs whose runs are to be asked for now. Asking twice for a run of one key makes one run.
+        """
+        self._hear_cancels()
+        held = {h.record.job_id: h for h in self._connection.run(ledger.read_records)}
+        if not held:
+            return []
+        records = [h.record for h in held.values()]
+        keys = [record.run_key for record in records if record.state is JobState.RUNNING]
+        runs = {key: view for key in keys if (view := self._runs.view(key)) is not None}
+        newest = self._connection.run(lambda c: ledger.read_newest(c, (record.page for record in records)))
+        wanted = []
+        for action in plan(records, runs, newest, self._limits, self._clock()):
+            if isinstance(action, Start) and not may_start:
+                continue
+            record = self._try(action, held[action.record.job_id])
+            if record is not None:
+                wanted.append(record)
+        return wanted
+
+    def _try(self, action: Action, held: Held) -> JobRecord | None:
+        """Carry out one action; what goes wrong with one job must not keep the others waiting."""
+        try:
+            return self._carry_out(action, held)
+        except BrokerUnavailable:
+            raise
+        except VisAssetsError as error:
+            _log.warning("job %s: %s is put off: %s", held.record.job_id, type(action).__name__, error)
+            return None
+
+    def free_slots(self) -> int:
+        """Count how many more transforms may be worked on; jobs that wait for a later attempt take no slot."""
+        now = self._clock()
+        records = [held.record for held in self._connection.run(ledger.read_records)]
+        busy = {r.partition for r in records if r.state is JobState.RUNNING or r.not_before <= now}
+        return self._limits.slots - len(busy)
+
+    def take_in_unclaimed(self, stream_created: int) -> None:
+        """Take in the messages that somebody fetched who died before writing them down.
+
+        Only who alone fetches may call this, and not while a fetch is under way.
+        """
+        records = [held.record for held in self._connection.run(ledger.read_records)]
+        claimed = {r.accepted[1] for r in records if r.reply is not None and r.accepted[0] == stream_created}
+        for message in self._connection.run(lambda c: unclaimed(c, stream_created, claimed)):
+            _log.warning("message %s was fetched and not written down; it is taken in now", message.identity)
+            self.take_in(message)
+
+    def take_in(self, message: QueuedMessage) -> bool:
+        """Take in one message; return whether it made a new record.
+
+        Raises:
+            StoreUnavailable: nothing was changed; the message comes again.
+        """
+        verdict = examine(message.payload)
+        if isinstance(verdict, Rejection):
+            _log.warning("message %s is no job: %s", message.identity, verdict.reason)
+            self._refuse(message, verdict)
+            return False
+        job = verdict.job
+        standing = self._connection.run(lambda c: ledger.read_result(c, job.job_id))
+        if standing is not None:
+            self._answer_again(message, verdict, standing)
+            return False
+        held = self._held(job.job_id)
+        if held is not None:
+            self._adopt(held, message)
+            return False
+        self._jobs.save(verdict)
+        canceled = self._connection.run(lambda c: ledger.is_canceled(c, job.job_id))
+        record = JobRecord(
+            job.job_id,
+            job.partition_key,
+            job.visualization_id,
+            job.owner,
+            (message.stream_created, message.sequence),
+            message.reply,
+            canceled=canceled,
+            traceparent=message.traceparent,
+        )
+        created = self._connection.run(lambda c: ledger.create_record(c, record))
+        if created:
+            self._tell(record, progress_message(self._jobs.sender(record)[0], Stage.STARTING, 0))
+        return created
+
+    def _carry_out(self, action: Action, held: Held) -> JobRecord | None:
+        if isinstance(action, Start):
+            return action.record if self._replace(action.record, held) else None
+        if isinstance(action, Keep):
+            self._extend(action.record)
+        elif isinstance(action, Note):
+            self._replace(action.record, held)
+        elif isinstance(action, Stop):
+            self._runs.stop(action.run_id)
+            self._extend(action.record)
+        elif isinstance(action, Retry):
+            self._retry(action, held)
+        else:
+            self._finish(action, held)
+        return None
+
+    def _retry(self, action: Retry, held: Held) -> None:
+        record = action.record
+        if action.lost_run is not None:
+            self._runs.declare_lost(action.lost_run)
+        if not self._replace(record, held):
+            return
+        about = (record.job_id, record.attempt - 1, record.error)
+        _log.warning("job %s: attempt %d failed: %s", *about, extra=_context(record))
+        sender, _ = self._jobs.sender(record)
+        self._tell(record, retrying_message(sender, record.attempt - 1, action.delay_seconds, record.error or ""))
+        if record.reply is not None and action.delay_seconds > self._limits.park_seconds:
+            self._acknowledge(record.reply, record.message)
+            parked = self._held(record.job_id)
+            if parked is not None:
+                self._replace(parked.record.acknowledged(), parked)
+
+    def _finish(self, action: Finish, held: Held) -> None:
+        record = action.record.to_end(action.ending)
+        if held.record.state is not JobState.ENDING and not self._replace(record, held):
+            return
+        if action.lost_run is not None:
+            self._runs.declare_lost(action.lost_run)
+        sender, warnings = self._jobs.sender(record)
+        outcome = action.outcome
+        if warnings and "warnings" not in outcome.stats:
+            outcome = outcome.with_warnings(warnings)
+        if action.ending.dead_letter:
+            letter = ledger.dead_letter(record, outcome.error or "", self._jobs.sealed(record), self._clock())
+            self._connection.run(lambda c: ledger.write_dead_letter(c, record.job_id, letter))
+        if action.ending.winner:
+            self._jobs.promote(record)
+            self._connection.run(lambda c: ledger.note_newest(c, record))
+        result = result_message(sender, outcome)
+        given_up = action.ending.dead_letter
+        standing = self._connection.run(lambda c: ledger.write_result(c, record, result, given_up=given_up))
+        self._publish_result(sender, record.job_id, standing, record.traceparent)
+        if record.reply is not None:
+            self._acknowledge(record.reply, record.message)
+        self._jobs.discard(record)
+        self._connection.run(lambda c: ledger.remove_record(c, record.job_id))
+        about = (record.job_id, outcome.status.value, record.attempt)
+        _log.info("job %s: %s after %d attempts", *about, extra=_context(record))
+
+    def _refuse(self, message: QueuedMessage, rejection: Rejection) -> None:
+        """Tell the sender that this is no job, then acknowledge it."""
+        subject = result_subject(self._template, rejection.sender)
+
+        async def answer(client: Client) -> None:
+            message_id = f"{message.identity}:rejected"
+            await publish_stored(client, subject, rejection.result, message_id, message.traceparent)
+            await acknowledge(client, message.reply, message.identity)
+
+        self._connection.run(answer)
+
+    def _answer_again(self, message: QueuedMessage, parsed: ParsedJob, standing: bytes) -> None:
+        """The same job again: tell what it came to, and run nothing."""
+        sender = parsed.envelope
+        self._publish_result(sender, parsed.job.job_id, standing, message.traceparent)
+        self._acknowledge(message.reply, message.identity)
+
+    def _adopt(self, held: Held, message: QueuedMessage) -> None:
+        """A message of a job that is under way: its own again, or a copy, which its record makes needless."""
+        if (message.stream_created, message.sequence) != held.record.accepted or held.record.reply is None:
+            self._acknowledge(message.reply, message.identity)
+        else:
+            self._replace(held.record.answering_at(message.reply), held)
+
+    def _hear_cancels(self) -> None:
+        for job_id in self._connection.run(ledger.read_cancels):
+            held = self._held(job_id)
+            if held is not None and not held.record.canceled:
+                self._replace(held.record.to_cancel(), held)
+
+    def _held(self, job_id: str) -> Held | None:
+        return self._connection.run(lambda c: ledger.read_record(c, job_id))
+
+    def _replace(self, record: JobRecord, held: Held) -> bool:
+        return self._connection.run(lambda c: ledger.replace_record(c, record, held.revision))
+
+    def _acknowledge(self, reply: str, message_identity: str) -> None:
+        self._connection.run(lambda c: acknowledge(c, reply, message_identity))
+
+    def _extend(self, record: JobRecord) -> None:
+        if record.reply:
+            reply = record.reply
+            self._connection.run(lambda c: extend(c, reply))
+
+    def _tell(self, record: JobRecord, payload: bytes) -> None:
+        sender, _ = self._jobs.sender(record)
+        subject = result_subject(self._template, sender)
+        headers = trace_headers(record.traceparent) or None
+        self._connection.run(lambda c: c.publish(subject, payload, headers=headers))
+
+    def _publish_result(self, sender: JobEnvelope, job_id: str, result: bytes, traceparent: str | None) -> None:
+        subject = result_subject(self._template, sender)
+
+        async def publish(client: Client) -> None:
+            await publish_stored(client, subject, result, f"{job_id}:result", traceparent)
+
+        self._connection.run(publish)
+
+
+def _context(record: JobRecord) -> dict[str, object]:
+    """What a log line about a job holds besides its text."""
+    known = {"job_id": record.job_id, "visualization_transform_id": record.partition, "attempt": record.attempt}
+    return known | ({"traceparent": record.traceparent} if record.traceparent else {})

@@ -1,0 +1,30 @@
+"""The home folder of an installation with a database of its own."""
+
+import os
+from pathlib import Path
+
+import pytest
+import yaml
+
+from vis_assets.errors import InvalidSetting
+from vis_assets.operations.home import prepare_home
+from vis_assets.settings import Settings
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg2"])
+def test_dagster_is_sent_to_postgres(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
+    """The settings name the variable, never the address; the variable names the driver that is installed."""
+    monkeypatch.setenv("VIS_ASSETS_POSTGRES_URL", "set by the test")
+    home = prepare_home(Settings(VIS_ASSETS_HOME=tmp_path, VIS_ASSETS_POSTGRES_URL=f"{scheme}://u:canary@h/d"))
+    written = (home / "dagster.yaml").read_text()
+    storage = {"postgres": {"postgres_url": {"env": "VIS_ASSETS_POSTGRES_URL"}}}
+    assert yaml.safe_load(written)["storage"] == storage
+    assert "canary" not in written
+    assert os.environ["VIS_ASSETS_POSTGRES_URL"] == "postgresql+psycopg2://u:canary@h/d"
+
+
+def test_another_database_is_refused(tmp_path: Path) -> None:
+    """An address that is not one of Postgres is refused without being quoted."""
+    with pytest.raises(InvalidSetting, match="write postgresql://") as refused:
+        prepare_home(Settings(VIS_ASSETS_HOME=tmp_path, VIS_ASSETS_POSTGRES_URL="mysql://u:canary@h/d"))
+    assert "canary" not in str(refused.value)
