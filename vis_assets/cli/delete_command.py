@@ -21,12 +21,12 @@ def command(transform_id: str, yes: bool, as_json: bool) -> None:
     from dagster import DagsterInstance
 
     from vis_assets.operations.deletion import delete, find
-    from vis_assets.operations.home import prepare_home
+    from vis_assets.operations.home import open_home
     from vis_assets.resources.object_store import open_store
     from vis_assets.settings import load_settings
 
     settings = load_settings()
-    os.environ.setdefault("DAGSTER_HOME", str(prepare_home(settings)))
+    os.environ.setdefault("DAGSTER_HOME", str(open_home(settings)))
     store = open_store(settings)
     with DagsterInstance.get() as instance:
         doomed = find(transform_id, store, instance)

@@ -15,7 +15,7 @@ from typing import Protocol
 from nats.aio.client import Client
 
 from vis_assets.delivery import ledger
-from vis_assets.delivery.connection import NatsConnection, publish_stored
+from vis_assets.delivery.connection import NatsConnection, arriving, publish_stored
 from vis_assets.delivery.decide import Action, Finish, Keep, Limits, Note, Retry, RunView, Start, Stop, plan
 from vis_assets.delivery.intake import Rejection, examine
 from vis_assets.delivery.job_record import JobRecord, JobState
@@ -281,7 +281,12 @@ class Reconciler:
         sender, _ = self._jobs.sender(record)
         subject = result_subject(self._template, sender)
         headers = trace_headers(record.traceparent) or None
-        self._connection.run(lambda c: c.publish(subject, payload, headers=headers))
+
+        async def publish(client: Client) -> None:
+            async with arriving(client):
+                await client.publish(subject, payload, headers=headers)
+
+        self._connection.run(publish)
 
     def _publish_result(self, sender: JobEnvelope, job_id: str, result: bytes, traceparent: str | None) -> None:
         subject = result_subject(self._template, sender)

@@ -31,6 +31,25 @@ def dagster_settings(settings: Settings) -> str:
     return text + POSTGRES if settings.postgres_url is not None else text
 
 
+def open_home(settings: Settings) -> Path:
+    """Return the home folder as the installation left it; make it where there is none.
+
+    Raises:
+        InvalidSetting: Dagster's records are in a database whose address is not set here.
+    """
+    home = settings.home.absolute()
+    written = home / "dagster.yaml"
+    if not written.exists():
+        return prepare_home(settings)
+    if POSTGRES_VARIABLE in written.read_text():
+        if settings.postgres_url is None:
+            raise InvalidSetting(
+                f"Dagster's records of {home} are in Postgres; set {POSTGRES_VARIABLE} as the worker there has it"
+            )
+        os.environ[POSTGRES_VARIABLE] = _with_driver(settings.postgres_url.get_secret_value())
+    return home
+
+
 def prepare_home(settings: Settings) -> Path:
     """Make the home folder with Dagster's settings in it.
 

@@ -8,6 +8,7 @@ from dagster import DagsterError, DagsterInstance, DagsterRunStatus, RunRecord, 
 from vis_assets.delivery import ledger
 from vis_assets.delivery.connection import NatsConnection
 from vis_assets.delivery.decide import RunPhase, RunView
+from vis_assets.delivery.vigil import Vigil
 from vis_assets.sensors.ended_runs import STATUS_OF, describe
 
 RUN_KEY = "dagster/run_key"
@@ -18,10 +19,11 @@ WAITING = {DagsterRunStatus.QUEUED, DagsterRunStatus.MANAGED}
 class DagsterRuns:
     """Looks runs up by their keys, with the leases that their processes renew."""
 
-    def __init__(self, instance: DagsterInstance, connection: NatsConnection) -> None:
+    def __init__(self, instance: DagsterInstance, connection: NatsConnection, vigil: Vigil) -> None:
         """Look into this instance, and into the leases behind this connection."""
         self._instance = instance
         self._connection = connection
+        self._vigil = vigil
 
     def view(self, run_key: str) -> RunView | None:
         """See delivery.reconcile.Runs."""
@@ -64,7 +66,7 @@ class DagsterRuns:
 
     def _silence(self, record: RunRecord, lease: ledger.Lease | None) -> float:
         since = lease.renewed if lease is not None else record.update_timestamp.timestamp()
-        return max(0.0, time.time() - since)
+        return self._vigil.silence(since, time.time())
 
     def _lease(self, run_id: str) -> ledger.Lease | None:
         return self._connection.run(lambda c: ledger.read_lease(c, run_id))

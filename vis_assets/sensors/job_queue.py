@@ -61,8 +61,7 @@ def job_queue(
 def _wait(worker: Reconciler, connection: NatsConnection, jobs: DeliveredJobs, settings: Settings) -> list[JobRecord]:
     stream_created = connection.run(ensure_stream)
     deadline = time.monotonic() + TICK_SECONDS
-    if (place := standing(connection, settings)).leads and not place.draining:
-        worker.take_in_unclaimed(stream_created)
+    takes_in = False
     while (place := standing(connection, settings)).leads:
         wanted = reconcile(worker, may_start=not place.draining)
         left = deadline - time.monotonic()
@@ -71,10 +70,14 @@ def _wait(worker: Reconciler, connection: NatsConnection, jobs: DeliveredJobs, s
         free = 0 if place.draining else worker.free_slots()
         if free <= 0:
             time.sleep(min(POLL_SECONDS, left))
-            continue
-        jobs.require_reachable()
-        for message in _poll(connection, stream_created, free, min(POLL_SECONDS, left)):
-            worker.take_in(message)
+        elif not takes_in:
+            # Only now: what is under way goes on while the store is away, but a job taken in would come to nothing.
+            jobs.require_reachable()
+            worker.take_in_unclaimed(stream_created)
+            takes_in = True
+        else:
+            for message in _poll(connection, stream_created, free, min(POLL_SECONDS, left)):
+                worker.take_in(message)
     return []
 
 

@@ -1,7 +1,9 @@
 """One reconciler for the tick and for the run-status sensors: they share a process, so one works at a time."""
 
 import contextlib
+import functools
 import threading
+import time
 from collections.abc import Iterator
 
 from dagster import DagsterInstance
@@ -12,6 +14,7 @@ from vis_assets.delivery.connection import NatsConnection
 from vis_assets.delivery.decide import Limits
 from vis_assets.delivery.job_record import JobRecord
 from vis_assets.delivery.reconcile import Reconciler
+from vis_assets.delivery.vigil import Vigil
 from vis_assets.resources.delivered_jobs import DeliveredJobs
 from vis_assets.sensors.dagster_runs import DagsterRuns
 from vis_assets.settings import Settings
@@ -30,6 +33,12 @@ def limits_of(settings: Settings) -> Limits:
     )
 
 
+@functools.cache
+def vigil_of(lease_seconds: float) -> Vigil:
+    """One for the whole process: whoever of its sensors looks at the leases, it is a look."""
+    return Vigil(lease_seconds)
+
+
 @contextlib.contextmanager
 def reconciler(
     instance: DagsterInstance, settings: Settings, jobs: DeliveredJobs, name: str
@@ -38,7 +47,10 @@ def reconciler(
     with NatsConnection(NatsAccess.of(settings), f"vis_assets {name}") as connection:
         connection.run(lambda c: ledger.ensure(c, settings.result_days, settings.dead_letter_days))
         connection.run(leadership.ensure_workers)
-        runs = DagsterRuns(instance, connection)
+        vigil = vigil_of(settings.lease_seconds)
+        with _one_at_a_time:
+            vigil.look(time.time())
+        runs = DagsterRuns(instance, connection, vigil)
         yield Reconciler(connection, runs, jobs, limits_of(settings), settings.result_subject), connection
 
 

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from vis_assets.errors import InvalidSetting
-from vis_assets.operations.home import prepare_home
+from vis_assets.operations.home import open_home, prepare_home
 from vis_assets.settings import Settings
 
 
@@ -28,3 +28,20 @@ def test_another_database_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidSetting, match="write postgresql://") as refused:
         prepare_home(Settings(VIS_ASSETS_HOME=tmp_path, VIS_ASSETS_POSTGRES_URL="mysql://u:canary@h/d"))
     assert "canary" not in str(refused.value)
+
+
+def test_a_home_is_opened_as_it_was_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command that looks into the home of a worker with Postgres does not send it back to SQLite."""
+    monkeypatch.setenv("VIS_ASSETS_POSTGRES_URL", "set by the test")
+    with_database = Settings(VIS_ASSETS_HOME=tmp_path, VIS_ASSETS_POSTGRES_URL="postgresql://u:canary@h/d")
+    written = (prepare_home(with_database) / "dagster.yaml").read_text()
+    monkeypatch.delenv("VIS_ASSETS_POSTGRES_URL")
+    with pytest.raises(InvalidSetting, match="set VIS_ASSETS_POSTGRES_URL"):
+        open_home(Settings(VIS_ASSETS_HOME=tmp_path))
+    assert (open_home(with_database) / "dagster.yaml").read_text() == written
+    assert os.environ["VIS_ASSETS_POSTGRES_URL"] == "postgresql+psycopg2://u:canary@h/d"
+
+
+def test_a_home_that_is_not_there_is_made(tmp_path: Path) -> None:
+    """The first command of an installation finds no home."""
+    assert (open_home(Settings(VIS_ASSETS_HOME=tmp_path / "new")) / "dagster.yaml").is_file()

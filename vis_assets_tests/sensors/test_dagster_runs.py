@@ -1,6 +1,7 @@
 """Dagster's runs as delivery sees them: a real instance with a queue, and leases on a real NATS server."""
 
 import json
+import time
 
 import pytest
 from dagster import DagsterRun, DagsterRunStatus
@@ -8,10 +9,12 @@ from dagster._core.storage.tags import GRPC_INFO_TAG
 
 from vis_assets.delivery import ledger
 from vis_assets.delivery.decide import RunPhase
+from vis_assets.delivery.vigil import Vigil
 from vis_assets.errors import NoPoints
 from vis_assets.operations.processes import free_port
 from vis_assets.protocol.result import Status
 from vis_assets.sensors.dagster_runs import DagsterRuns
+from vis_assets.sensors.reconciliation import vigil_of
 from vis_assets_tests.protocol.messages import EXAMPLE, worker_job
 from vis_assets_tests.sensors.door import PAGE, Door, failing
 
@@ -21,13 +24,14 @@ ACTIVE = [DagsterRunStatus.STARTING, DagsterRunStatus.STARTED, DagsterRunStatus.
 
 @pytest.fixture
 def door(queued_door: Door) -> Door:
-    """An installation whose one job is asked for."""
+    """An installation whose one job is asked for, and whose leases have long been looked at."""
     queued_door.send(EXAMPLE)
+    looked(queued_door, 0)
     return queued_door
 
 
 def runs_of(door: Door) -> DagsterRuns:
-    return DagsterRuns(door.instance, door.connection)
+    return DagsterRuns(door.instance, door.connection, Vigil(60.0))
 
 
 def begin(door: Door, status: DagsterRunStatus) -> tuple[str, DagsterRun]:
@@ -48,6 +52,12 @@ def say(door: Door, run: DagsterRun, age_seconds: float, **facts: bool) -> None:
         await bucket.put(run.run_id, json.dumps({**lease, "renewed": lease["renewed"] - age_seconds, **facts}).encode())
 
     door.connection.run(put)
+
+
+def looked(door: Door, seconds_ago: float) -> None:
+    """Let leases have been looked at for a long time, the last time so long ago."""
+    vigil = vigil_of(door.settings.lease_seconds)
+    vigil.begun, vigil.last_look = time.time() - 1e6, time.time() - seconds_ago
 
 
 def test_a_key_that_nobody_used_has_no_run(door: Door) -> None:
@@ -161,6 +171,16 @@ def test_a_lost_run_is_failed_and_the_next_attempt_asked_for(door: Door) -> None
     assert ended.status is DagsterRunStatus.FAILURE
     (record,) = door.records()
     assert (record.attempt, record.failures, record.lost) == (2, 0, 1)
+
+
+def test_a_run_that_nobody_could_hear_gets_a_moment(door: Door) -> None:
+    """After NATS was away for longer than a lease, a run is not taken for lost before it could renew it."""
+    key, run = begin(door, DagsterRunStatus.STARTED)
+    looked(door, 3 * door.settings.lease_seconds)
+    say(door, run, 3 * door.settings.lease_seconds)
+    assert door.ask() == []
+    (record,) = door.records()
+    assert (record.run_key, record.lost) == (key, 0)
 
 
 @pytest.mark.parametrize("copies", [1, 30])
