@@ -39,7 +39,7 @@ test: setup lint
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 chaos: setup
-	$(BIN)/python -m vis_assets_tests.chaos --jobs $(JOBS) --kills $(KILLS) --seed $(SEED)
+	$(BIN)/python -m vis_assets_tests.chaos --jobs $(JOBS) --kills $(KILLS) --seed $(SEED) $(if $(CHAOS_HOME),--home $(CHAOS_HOME))
 
 docs: setup
 	$(BIN)/python -m vis_assets_tests.docs.reference

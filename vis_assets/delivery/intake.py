@@ -14,12 +14,18 @@ class Rejection:
     Attributes:
         sender: what is known of the sender.
         reason: one sentence for the sender.
-        result: the error result to publish.
     """
 
     sender: JobEnvelope
     reason: str
-    result: bytes
+
+    def result(self, sequence: int) -> bytes:
+        """Write the error result of the message with this sequence; where it has no job id, the sequence names it."""
+        error = self.reason
+        if self.sender.job_id is None:
+            about = self.reason.removeprefix("message ")
+            error = f"message {sequence}{' ' if about != self.reason else ': '}{about}"
+        return result_message(self.sender, Outcome(Status.FAILED, error=error))
 
 
 def examine(payload: bytes) -> ParsedJob | Rejection:
@@ -27,12 +33,8 @@ def examine(payload: bytes) -> ParsedJob | Rejection:
     try:
         data = read_object(payload)
     except InvalidMessage as error:
-        return _reject(JobEnvelope(), str(error))
+        return Rejection(JobEnvelope(), str(error))
     try:
         return parse_job(data)
     except InvalidJob as error:
-        return _reject(envelope(data), str(error))
-
-
-def _reject(sender: JobEnvelope, reason: str) -> Rejection:
-    return Rejection(sender, reason, result_message(sender, Outcome(Status.FAILED, error=reason)))
+        return Rejection(envelope(data), str(error))

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from nats.aio.client import Client
-from nats.js.api import DiscardPolicy, KeyValueConfig, RetentionPolicy, StreamConfig
+from nats.js.api import DiscardPolicy, Header, KeyValueConfig, RetentionPolicy, StreamConfig
 from nats.js.errors import APIError, BucketNotFoundError, KeyNotFoundError, KeyWrongLastSequenceError, NotFoundError
-from nats.js.kv import KeyValue
+from nats.js.kv import KV_OP, KV_PURGE, MSG_ROLLUP_SUBJECT, KeyValue
 
 from vis_assets.delivery.connection import REQUEST_SECONDS
 from vis_assets.delivery.job_record import JobRecord
@@ -38,6 +38,8 @@ EFFORT_HEADER = "Vis-Assets-Effort"
 WRONG_LAST_SEQUENCE = 10071
 NO_MESSAGE_FOUND = 10057
 DAY_SECONDS = 86_400.0
+MARKER_SECONDS = 600.0
+"""How long the marker of a removed record stays: nats-server writes down what was removed every two minutes."""
 
 
 @dataclass(frozen=True)
@@ -72,16 +74,29 @@ async def ensure(client: Client, result_days: float, dead_days: float) -> None:
     await _stream(client, CONTROL_STREAM, CANCEL_SUBJECT, 1.0, RetentionPolicy.WORK_QUEUE)
 
 
-async def read_records(client: Client) -> list[Held]:
-    """Return every unfinished job."""
-    bucket = await client.jetstream(timeout=REQUEST_SECONDS).key_value(JOBS)
+async def read_records(client: Client, removed: set[str] | None = None) -> list[Held]:
+    """Return every unfinished job.
+
+    Args:
+        client: connected.
+        removed: keys that are known to be removed; those found here are added. Who reads often keeps this.
+    """
+    jetstream = client.jetstream(timeout=REQUEST_SECONDS)
+    removed = set() if removed is None else removed
     held = []
     for key in await _keys(client, JOBS):
-        try:
-            entry = await bucket.get(key)
-        except KeyNotFoundError:
+        if key in removed:
             continue
-        held.append(Held(JobRecord.decode(entry.value or b"{}"), entry.revision or 0))
+        try:
+            message = await jetstream.get_last_msg(f"KV_{JOBS}", f"$KV.{JOBS}.{key}")
+        except NotFoundError:
+            continue
+        if KV_OP not in (message.headers or {}):
+            held.append(Held(JobRecord.decode(message.data or b"{}"), message.seq or 0))
+        elif message.time is not None and time.time() - message.time.timestamp() > MARKER_SECONDS:
+            await _purge(client, key, message.seq or 0)
+        else:
+            removed.add(key)
     return held
 
 
@@ -116,8 +131,13 @@ async def read_record(client: Client, job_id: str) -> Held | None:
 
 
 async def remove_record(client: Client, job_id: str) -> None:
-    """Remove the record of a finished job, history included."""
-    await _forget(client, JOBS, job_id)
+    """Remove the record of a finished job, history included.
+
+    A marker takes its place, which `read_records` removes later. Without it the record, even an earlier revision of it,
+    would come back with a server that is killed: nats-server (2.15) forgets what was purged in the last minutes.
+    """
+    headers = {KV_OP: KV_PURGE, Header.ROLLUP: MSG_ROLLUP_SUBJECT}
+    await client.jetstream(timeout=REQUEST_SECONDS).publish(f"$KV.{JOBS}.{job_id}", headers=headers)
 
 
 async def write_result(client: Client, record: JobRecord, result: bytes, *, given_up: bool = False) -> bytes:
@@ -214,11 +234,6 @@ async def note_timeout(client: Client, run_id: str) -> None:
     await bucket.put(run_id, json.dumps({"renewed": time.time(), "timed_out": True}).encode())
 
 
-async def drop_lease(client: Client, run_id: str) -> None:
-    """Forget a run's lease."""
-    await _forget(client, LEASES, run_id)
-
-
 async def _bucket(client: Client, name: str, ttl_seconds: float) -> KeyValue:
     jetstream = client.jetstream(timeout=REQUEST_SECONDS)
     try:
@@ -306,9 +321,10 @@ def _job_id_of(payload: bytes) -> str | None:
     return job_id if isinstance(job_id, str) and re.fullmatch(r"[A-Za-z0-9_-]{1,64}", job_id) else None
 
 
-async def _forget(client: Client, bucket: str, key: str) -> None:
-    """Remove a key and its history; a bucket's own delete leaves a marker for ever."""
-    await client.jetstream(timeout=REQUEST_SECONDS).purge_stream(f"KV_{bucket}", subject=f"$KV.{bucket}.{key}")
+async def _purge(client: Client, job_id: str, sequence: int) -> None:
+    """Remove the marker of a removed record, and nothing that came later."""
+    jetstream = client.jetstream(timeout=REQUEST_SECONDS)
+    await jetstream.purge_stream(f"KV_{JOBS}", subject=f"$KV.{JOBS}.{job_id}", seq=sequence + 1)
 
 
 async def _subjects(client: Client, stream: str) -> list[str]:

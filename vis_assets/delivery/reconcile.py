@@ -82,6 +82,7 @@ class Reconciler:
         self._limits = limits
         self._template = subject_template
         self._clock = clock
+        self._removed: set[str] = set()
 
     def reconcile(self, *, may_start: bool = True) -> list[JobRecord]:
         """Do what is to be done about every unfinished job.
@@ -93,7 +94,7 @@ class Reconciler:
             The jobs whose runs are to be asked for now. Asking twice for a run of one key makes one run.
         """
         self._hear_cancels()
-        held = {h.record.job_id: h for h in self._connection.run(ledger.read_records)}
+        held = {h.record.job_id: h for h in self._records()}
         if not held:
             return []
         records = [h.record for h in held.values()]
@@ -122,7 +123,7 @@ class Reconciler:
     def free_slots(self) -> int:
         """Count how many more transforms may be worked on; jobs that wait for a later attempt take no slot."""
         now = self._clock()
-        records = [held.record for held in self._connection.run(ledger.read_records)]
+        records = [held.record for held in self._records()]
         busy = {r.partition for r in records if r.state is JobState.RUNNING or r.not_before <= now}
         return self._limits.slots - len(busy)
 
@@ -131,7 +132,7 @@ class Reconciler:
 
         Only who alone fetches may call this, and not while a fetch is under way.
         """
-        records = [held.record for held in self._connection.run(ledger.read_records)]
+        records = [held.record for held in self._records()]
         claimed = {r.accepted[1] for r in records if r.reply is not None and r.accepted[0] == stream_created}
         for message in self._connection.run(lambda c: unclaimed(c, stream_created, claimed)):
             _log.warning("message %s was fetched and not written down; it is taken in now", message.identity)
@@ -171,7 +172,7 @@ class Reconciler:
         )
         created = self._connection.run(lambda c: ledger.create_record(c, record))
         if created:
-            self._tell(record, progress_message(self._jobs.sender(record)[0], Stage.STARTING, 0))
+            self._tell(record, verdict.envelope, progress_message(verdict.envelope, Stage.STARTING, 0))
         return created
 
     def _carry_out(self, action: Action, held: Held) -> JobRecord | None:
@@ -192,14 +193,16 @@ class Reconciler:
 
     def _retry(self, action: Retry, held: Held) -> None:
         record = action.record
+        # First of all, because it may fail: a retry that is noted would never be told.
+        sender, _ = self._jobs.sender(record)
         if action.lost_run is not None:
             self._runs.declare_lost(action.lost_run)
         if not self._replace(record, held):
             return
         about = (record.job_id, record.attempt - 1, record.error)
         _log.warning("job %s: attempt %d failed: %s", *about, extra=_context(record))
-        sender, _ = self._jobs.sender(record)
-        self._tell(record, retrying_message(sender, record.attempt - 1, action.delay_seconds, record.error or ""))
+        retrying = retrying_message(sender, record.attempt - 1, action.delay_seconds, record.error or "")
+        self._tell(record, sender, retrying)
         if record.reply is not None and action.delay_seconds > self._limits.park_seconds:
             self._acknowledge(record.reply, record.message)
             parked = self._held(record.job_id)
@@ -239,7 +242,8 @@ class Reconciler:
 
         async def answer(client: Client) -> None:
             message_id = f"{message.identity}:rejected"
-            await publish_stored(client, subject, rejection.result, message_id, message.traceparent)
+            body = rejection.result(message.sequence)
+            await publish_stored(client, subject, body, message_id, message.traceparent)
             await acknowledge(client, message.reply, message.identity)
 
         self._connection.run(answer)
@@ -263,6 +267,9 @@ class Reconciler:
             if held is not None and not held.record.canceled:
                 self._replace(held.record.to_cancel(), held)
 
+    def _records(self) -> list[Held]:
+        return self._connection.run(lambda c: ledger.read_records(c, self._removed))
+
     def _held(self, job_id: str) -> Held | None:
         return self._connection.run(lambda c: ledger.read_record(c, job_id))
 
@@ -277,8 +284,7 @@ class Reconciler:
             reply = record.reply
             self._connection.run(lambda c: extend(c, reply))
 
-    def _tell(self, record: JobRecord, payload: bytes) -> None:
-        sender, _ = self._jobs.sender(record)
+    def _tell(self, record: JobRecord, sender: JobEnvelope, payload: bytes) -> None:
         subject = result_subject(self._template, sender)
         headers = trace_headers(record.traceparent) or None
 

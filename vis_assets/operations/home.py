@@ -24,10 +24,12 @@ storage:
 
 
 def dagster_settings(settings: Settings) -> str:
-    """Return the text of `dagster.yaml` with this installation's limits on runs."""
+    """Return the text of `dagster.yaml` with this installation's limits on runs and on the age of ticks."""
     text = importlib.resources.files("vis_assets.operations").joinpath("dagster.yaml").read_text()
     text = text.replace("max_concurrent_runs: 3", f"max_concurrent_runs: {settings.max_concurrent_jobs}")
     text = text.replace("max_runtime_seconds: 3600", f"max_runtime_seconds: {settings.processing_timeout_secs}")
+    for status in ("success", "failure", "started"):
+        text = text.replace(f"{status}: 7", f"{status}: {settings.tick_days}")
     return text + POSTGRES if settings.postgres_url is not None else text
 
 
@@ -112,6 +114,10 @@ def _with_driver(url: str) -> str:
     if importlib.util.find_spec("dagster_postgres") is None:
         raise InvalidSetting(f"{POSTGRES_VARIABLE} is set; pip install 'vis_assets[postgres]' brings what it needs")
     scheme, separator, rest = url.partition("://")
-    if scheme not in {"postgres", "postgresql", "postgresql+psycopg2"} or not separator:
-        raise InvalidSetting(f"{POSTGRES_VARIABLE} is malformed; write postgresql://user:password@host/name")
+    # A password with an @ of its own would be taken for part of the host's name, and told in errors.
+    if scheme not in {"postgres", "postgresql", "postgresql+psycopg2"} or not separator or rest.count("@") > 1:
+        raise InvalidSetting(
+            f"{POSTGRES_VARIABLE} is malformed; write postgresql://user:password@host/name, "
+            "and percent-encode / ? # @ in user and password"
+        )
     return f"postgresql+psycopg2://{rest}"

@@ -43,33 +43,43 @@ class Monkey:
     @property
     def attacks(self) -> dict[str, tuple[Callable[[], object] | None, Callable[[], None]]]:
         """Attack -> (what is watched until it changes, what is done then)."""
-        arena = self.arena
-        return {
+        arena, somewhat = self.arena, self.rng.uniform
+        attacks: dict[str, tuple[Callable[[], object] | None, Callable[[], None]]] = {
             "fetched": (self._delivered, arena.code_server.kill),
             "tick written": (self._runs, arena.daemon.kill),
             "running": (self._leases, self._kill_run),
             "page stored": (self._pages, arena.code_server.kill),
             "result published": (self._results, arena.code_server.kill),
             "acked": (self._queued, arena.daemon.kill),
-            "kill nats": (None, arena.nats.kill),
-            "kill s3": (None, arena.s3.kill),
+            "kill NATS": (None, arena.nats.kill),
+            "kill S3": (None, arena.s3.kill),
             "kill daemon": (None, arena.daemon.kill),
             "kill code server": (None, arena.code_server.kill),
-            "kill run": (None, self._kill_run),
-            "stop code server": (None, lambda: arena.code_server.stall(self.rng.uniform(2, 6))),
-            "stop daemon": (None, lambda: arena.daemon.stall(self.rng.uniform(2, 6))),
-            "stall nats": (None, lambda: arena.nats_proxy.stall(self.rng.uniform(1, 6))),
-            "cut nats": (None, arena.nats_proxy.cut),
-            "stall s3": (None, lambda: arena.s3_proxy.stall(self.rng.uniform(1, 6))),
-            "cut s3": (None, arena.s3_proxy.cut),
+            "kill runs": (None, self._kill_run),
+            "stop code server": (None, lambda: arena.code_server.stall(somewhat(2, 6))),
+            "stop daemon": (None, lambda: arena.daemon.stall(somewhat(2, 6))),
+            "stop a run past its lease": (self._leases, self._stop_run),
+            "stall NATS": (None, lambda: arena.nats_proxy.stall(somewhat(1, 6))),
+            "cut NATS": (None, arena.nats_proxy.cut),
+            "stall S3": (None, lambda: arena.s3_proxy.stall(somewhat(1, 6))),
+            "cut S3": (None, arena.s3_proxy.cut),
         }
+        if arena.objects.is_small:
+            attacks["fill the disk of S3"] = (None, lambda: arena.objects.fill(somewhat(2, 8)))
+        if arena.installation.is_small:
+            attacks["fill the disk of Dagster"] = (None, lambda: arena.installation.fill(somewhat(2, 8)))
+        return attacks
 
     def plan(self, kills: int) -> list[str]:
         """Return a repeatable order of attacks in which each kind comes up as evenly as can be."""
         kinds = list(self.attacks)
         order = [kinds[i % len(kinds)] for i in range(kills)]
-        self.rng.shuffle(order)
+        random.Random(f"{kills}:{self.rng.random()}").shuffle(order)  # noqa: S311 - a repeatable order
         return order
+
+    def still_wanted(self, times: int) -> list[str]:
+        """Return the attacks at a step that struck there less often than this."""
+        return [name for name, (watched, _) in self.attacks.items() if watched and self.hits[name] < times]
 
     def strike(self, name: str) -> None:
         """Wait for the step, strike, and let what died come back after a moment."""
@@ -97,8 +107,9 @@ class Monkey:
         return info and info.delivered.consumer_seq
 
     def _queued(self) -> object:
+        """What was acknowledged: the first message that is left, and how many are behind it and taken out."""
         info = self._ask(lambda c: c.jetstream(timeout=1).stream_info(JOB_STREAM))
-        return info and info.state.messages
+        return info and info.state.last_seq - info.state.messages
 
     def _results(self) -> object:
         info = self._ask(lambda c: c.jetstream(timeout=1).stream_info(RESULT_STREAM))
@@ -109,10 +120,10 @@ class Monkey:
         return info and tuple(sorted(info.state.subjects or {}))
 
     def _pages(self) -> object:
-        return len(list((self.arena.home / "objects").glob("*/attempts/*/*/*.html")))
+        return len(list(self.arena.objects.folder.glob("*/attempts/*/*/*.html"))) or None
 
     def _runs(self) -> object:
-        database = self.arena.home / "history" / "runs.db"
+        database = self.arena.installation.folder / "history" / "runs.db"
         with (
             contextlib.suppress(sqlite3.Error),
             contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as db,
@@ -127,7 +138,25 @@ class Monkey:
 
     def _kill_run(self) -> None:
         """Kill the processes of runs, and leave the code server alone."""
+        for pid in self._run_pids():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def _stop_run(self) -> None:
+        """Suspend the process of a run until another attempt has begun, then let it go on: a zombie."""
+        pids = self._run_pids()
+        if not pids:
+            return
+        pid = self.rng.choice(pids)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGSTOP)
+            time.sleep(self.arena.lease_seconds * self.rng.uniform(1.2, 1.6))
+            os.kill(pid, signal.SIGCONT)
+
+    def _run_pids(self) -> list[int]:
+        pids = []
         for pid in self.arena.code_server.children():
-            with contextlib.suppress(ProcessLookupError, FileNotFoundError):
+            with contextlib.suppress(OSError):
                 if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                    os.kill(pid, signal.SIGKILL)
+                    pids.append(pid)
+        return pids

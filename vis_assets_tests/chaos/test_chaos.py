@@ -1,15 +1,24 @@
 """The short tier of chaos: a few real jobs through the whole system while it is attacked."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from vis_assets_tests.chaos.__main__ import run
+from vis_assets_tests.chaos.__main__ import begin, run
+from vis_assets_tests.chaos.victims import give_back_disks
 
-pytestmark = [pytest.mark.enable_socket, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.enable_socket, pytest.mark.timeout(600)]
 
 
-def test_a_few_jobs_survive_a_few_attacks(tmp_path: Path):
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Path]:
+    """A folder whose disks are given back."""
+    yield tmp_path
+    give_back_disks(tmp_path)
+
+
+def test_a_few_jobs_survive_a_few_attacks(home: Path):
     """Whatever dies, each valid job has one terminal record, each broken one its error result, and nothing is left."""
-    verdict, _ = run(tmp_path, jobs=10, kills=8, seed=11, patience_seconds=600)
+    verdict = run(begin(home, jobs=8, kills=8, seed=11), patience_seconds=500)
     assert verdict.is_clean, verdict

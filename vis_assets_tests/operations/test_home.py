@@ -23,10 +23,11 @@ def test_dagster_is_sent_to_postgres(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert os.environ["VIS_ASSETS_POSTGRES_URL"] == "postgresql+psycopg2://u:canary@h/d"
 
 
-def test_another_database_is_refused(tmp_path: Path) -> None:
-    """An address that is not one of Postgres is refused without being quoted."""
+@pytest.mark.parametrize("url", ["mysql://u:canary@h/d", "postgresql://u:p@canary@h/d", "canary"])
+def test_another_database_is_refused(tmp_path: Path, url: str) -> None:
+    """An address that is not one of Postgres, or that holds a bare @, is refused without being quoted."""
     with pytest.raises(InvalidSetting, match="write postgresql://") as refused:
-        prepare_home(Settings(VIS_ASSETS_HOME=tmp_path, VIS_ASSETS_POSTGRES_URL="mysql://u:canary@h/d"))
+        prepare_home(Settings(VIS_ASSETS_HOME=tmp_path, VIS_ASSETS_POSTGRES_URL=url))
     assert "canary" not in str(refused.value)
 
 
