@@ -2,6 +2,7 @@
 # make demo    a real job becomes a real map; POINTS=2000 makes a smaller one
 # make test    all checks and tests
 # make chaos   jobs through the whole system while it is attacked; JOBS, KILLS, SEED
+# make chaos-stub   the same with 2000 jobs and 200 kills, but runs that compute nothing; JOBS, KILLS, SEED
 # make lint    the static checks alone
 
 PYTHON ?= python3.11
@@ -12,7 +13,7 @@ SEED ?= 1
 BIN := .venv/bin
 PYTEST_ARGS ?= -n 2
 
-.PHONY: setup demo dev test chaos lint docs clean
+.PHONY: setup demo dev test chaos chaos-stub lint docs clean
 
 setup: .venv/.ready
 
@@ -40,6 +41,11 @@ test: setup lint
 
 chaos: setup
 	$(BIN)/python -m vis_assets_tests.chaos --jobs $(JOBS) --kills $(KILLS) --seed $(SEED) $(if $(CHAOS_HOME),--home $(CHAOS_HOME))
+
+chaos-stub: JOBS = 2000
+chaos-stub: KILLS = 200
+chaos-stub: setup
+	$(BIN)/python -m vis_assets_tests.chaos.stub --jobs $(JOBS) --kills $(KILLS) --seed $(SEED) $(if $(CHAOS_HOME),--home $(CHAOS_HOME))
 
 docs: setup
 	$(BIN)/python -m vis_assets_tests.docs.reference

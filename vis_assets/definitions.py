@@ -11,11 +11,12 @@ from vis_assets.assets.visualization_job import visualization_job
 from vis_assets.resources import build_resources
 from vis_assets.sensors.job_queue import job_queue
 from vis_assets.sensors.map_job import visualization_map
+from vis_assets.sensors.retention import retention
 from vis_assets.sensors.run_status import run_canceled, run_failed, run_succeeded
 from vis_assets.settings import load_settings
 
 ASSETS = [visualization_job, vectors, embedding_2d, cluster_labels, cluster_names, html_map]
-SENSORS = [job_queue, run_succeeded, run_failed, run_canceled]
+SENSORS = [job_queue, run_succeeded, run_failed, run_canceled, retention]
 
 defs = Definitions(
     assets=ASSETS,

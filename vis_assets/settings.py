@@ -118,6 +118,32 @@ class Settings(BaseSettings):
     dead_letter_days: Annotated[
         float, Field(alias="VIS_ASSETS_DEAD_LETTER_DAYS", gt=0, description="Days for which dead letters are kept")
     ] = 90.0
+    run_days: Annotated[
+        float,
+        Field(
+            alias="VIS_ASSETS_RUN_DAYS",
+            gt=0,
+            description="Days for which ended Dagster runs are kept, with their events and log files; "
+            "a run that made what a map shows now stays longer",
+        ),
+    ] = 30.0
+    tick_days: Annotated[
+        int,
+        Field(
+            alias="VIS_ASSETS_TICK_DAYS",
+            ge=1,
+            description="Whole days for which Dagster keeps ticks of sensors; of ticks that found nothing to do: 1 day",
+        ),
+    ] = 7
+    spec_days: Annotated[
+        float,
+        Field(
+            alias="VIS_ASSETS_SPEC_DAYS",
+            gt=0,
+            description="Days for which the specs of finished jobs are kept; one whose job has a run in Dagster stays "
+            "longer",
+        ),
+    ] = 30.0
     health_check_port: Annotated[
         int,
         Field(
@@ -226,6 +252,14 @@ class Settings(BaseSettings):
         missing = [str(fields[name].alias) for name in needed if getattr(self, name) is None]
         if missing:
             raise ValueError(f"S3_BUCKET_NAME is set, so {', '.join(missing)} must be set too")
+        return self
+
+    @model_validator(mode="after")
+    def _shown_addresses_hold_no_credentials(self) -> Self:
+        """Both are told to people: in errors, in metadata, by `vis-assets config`."""
+        for name, url in (("AWS_ENDPOINT_URL", self.aws_endpoint_url), ("VIS_ASSETS_PUBLIC_URL", self.public_url)):
+            if "@" in (url or "").partition("://")[2].partition("/")[0]:
+                raise ValueError(f"{name} holds a user or password, and is shown to people; remove them")
         return self
 
     @model_validator(mode="after")

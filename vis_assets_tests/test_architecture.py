@@ -108,24 +108,34 @@ def test_dagster_settings_say_what_delivery_needs() -> None:
 
 
 def test_dagster_settings_make_an_instance(tmp_path: Path) -> None:
-    """Dagster accepts the settings."""
+    """Dagster accepts the settings, and prunes ticks of every kind."""
     from dagster import DagsterInstance
+    from dagster._core.definitions.run_request import InstigatorType
+    from dagster._core.scheduler.instigation import TickStatus
+
+    from vis_assets.settings import load_settings
 
     (tmp_path / "dagster.yaml").write_bytes((ROOT / "dagster.yaml").read_bytes())
     with DagsterInstance.from_config(str(tmp_path)) as instance:
         assert instance.telemetry_enabled is False
         assert instance.run_monitoring_enabled is True
+        kept_days = instance.get_tick_retention_settings(InstigatorType.SENSOR)
+    expected = dict.fromkeys(TickStatus, load_settings({}).tick_days) | {TickStatus.SKIPPED: 1}
+    assert kept_days == expected
 
 
 def test_home_holds_the_settings_with_its_own_limit(tmp_path: Path) -> None:
-    """The file placed in the home folder differs in the limits on runs only."""
+    """The file placed in the home folder differs in the limits on runs and on the age of ticks only."""
     from vis_assets.operations.home import dagster_settings
     from vis_assets.settings import Settings
 
     expected = dagster_yaml()
     expected["run_coordinator"]["config"]["max_concurrent_runs"] = 7
     expected["run_monitoring"]["max_runtime_seconds"] = 60
-    settings = Settings(VIS_ASSETS_HOME=tmp_path, MAX_CONCURRENT_JOBS=7, PROCESSING_TIMEOUT_SECS=60)
+    expected["retention"]["sensor"]["purge_after_days"] = {"skipped": 1, "success": 3, "failure": 3, "started": 3}
+    settings = Settings(
+        VIS_ASSETS_HOME=tmp_path, MAX_CONCURRENT_JOBS=7, PROCESSING_TIMEOUT_SECS=60, VIS_ASSETS_TICK_DAYS=3
+    )
     assert yaml.safe_load(dagster_settings(settings)) == expected
 
 

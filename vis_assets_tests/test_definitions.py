@@ -71,13 +71,14 @@ def test_checks_are_partitioned() -> None:
 
 
 def test_sensors_run_from_the_start() -> None:
-    """The four doors have their names, are on by default and say what they do."""
-    assert [sensor.name for sensor in SENSORS] == ["job_queue", "run_succeeded", "run_failed", "run_canceled"]
+    """The four doors and the housekeeping have their names, are on by default and say what they do."""
+    names = ["job_queue", "run_succeeded", "run_failed", "run_canceled", "retention"]
+    assert [sensor.name for sensor in SENSORS] == names
     for sensor in SENSORS:
         assert isinstance(sensor, SensorDefinition)
         assert sensor.default_status is DefaultSensorStatus.RUNNING
         assert sensor.description
-        assert sensor.minimum_interval_seconds == 1
+        assert sensor.minimum_interval_seconds == (300 if sensor.name == "retention" else 1)
 
 
 def test_the_job_makes_the_whole_graph() -> None:

@@ -100,12 +100,28 @@ def test_an_empty_variable_is_an_unset_one(monkeypatch: pytest.MonkeyPatch, name
         ("LOG_LEVEL", "debug"),
         ("LOG_LEVEL", "INFO\n"),
         ("LOG_FORMAT", "xml"),
+        ("VIS_ASSETS_RUN_DAYS", "0"),
+        ("VIS_ASSETS_RUN_DAYS", "nan"),
+        ("VIS_ASSETS_SPEC_DAYS", "-1"),
+        ("VIS_ASSETS_TICK_DAYS", "0"),
+        ("VIS_ASSETS_TICK_DAYS", "1.5"),
     ],
 )
 def test_a_malformed_variable_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     """A malformed value is refused by the name of its variable."""
     monkeypatch.setenv(name, value)
     assert refusal().startswith(f"{name}: ")
+
+
+@pytest.mark.parametrize("name", ["AWS_ENDPOINT_URL", "VIS_ASSETS_PUBLIC_URL"])
+def test_an_address_that_people_see_holds_no_credentials(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """An address with user and password is refused without being quoted, because it would be shown."""
+    monkeypatch.setenv(name, f"https://user:{CANARY}@minio:9000/x")
+    reason = refusal()
+    assert f"{name} holds a user or password" in reason
+    assert CANARY not in reason
+    monkeypatch.setenv(name, "https://minio:9000/@x")
+    assert load_settings() is not None
 
 
 def test_hosts_are_a_list(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -151,13 +151,13 @@ async def unclaimed(client: Client, stream_created: int, claimed: Collection[int
 async def acknowledge(client: Client, reply: str, message_identity: str) -> None:
     """Tell the stream that a message is done, and wait until it has heard. Repeating it is harmless.
 
+    A nats-server that was killed may have forgotten that it handed the message out; then it never confirms. What is not
+    confirmed is removed from the stream instead, which the consumer takes for an acknowledgement.
+
     Args:
         client: connected.
         reply: the message's reply subject, or "" where it has none (`unclaimed`).
         message_identity: `QueuedMessage.identity`.
-
-    Raises:
-        BrokerUnavailable: the stream did not confirm, and still holds the message.
     """
     if not reply:
         await _remove(client, message_identity)
@@ -165,8 +165,7 @@ async def acknowledge(client: Client, reply: str, message_identity: str) -> None
     try:
         await client.request(reply, ACK, timeout=ACK_SECONDS)
     except (nats.errors.TimeoutError, nats.errors.NoRespondersError):
-        if await _still_holds(client, message_identity):
-            raise BrokerUnavailable("the stream did not confirm an acknowledgement; it will be repeated") from None
+        await _remove(client, message_identity)
 
 
 async def _remove(client: Client, message_identity: str) -> None:

@@ -15,7 +15,7 @@ import os
 import signal
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vis_assets.delivery import ledger
@@ -25,7 +25,7 @@ from vis_assets.errors import BrokerUnavailable, InvalidSetting
 from vis_assets.settings import load_settings
 
 RENEW_SECONDS = 3.0
-"""How often the lease is renewed and the record looked at."""
+"""How often the lease is renewed and the record looked at, at least; a short lease is renewed four times in it."""
 LOOK_SECONDS = 0.5
 """How often the parent is looked at."""
 
@@ -40,6 +40,7 @@ class Watch:
         attempt: number of the attempt.
         pid: the run's process, the parent of this one.
         deadline: monotonic time at which it is killed.
+        renew_seconds: how often the lease is renewed.
     """
 
     run_id: str
@@ -47,6 +48,7 @@ class Watch:
     attempt: int
     pid: int
     deadline: float
+    renew_seconds: float = RENEW_SECONDS
 
     @property
     def is_over(self) -> bool:
@@ -73,7 +75,7 @@ def keep(watch: Watch, connection: NatsConnection) -> None:
                 connection.run(lambda c: ledger.note_timeout(c, watch.run_id))
             os.kill(watch.pid, signal.SIGKILL)
         elif now >= due:
-            due = now + RENEW_SECONDS
+            due = now + watch.renew_seconds
             _renew_or_end(watch, connection)
         time.sleep(LOOK_SECONDS)
 
@@ -93,8 +95,10 @@ def main(arguments: list[str]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     while not watch.is_over:
         try:
-            with NatsConnection(NatsAccess.of(load_settings()), "vis_assets lease") as connection:
-                keep(watch, connection)
+            settings = load_settings()
+            often = min(RENEW_SECONDS, settings.lease_seconds / 4)
+            with NatsConnection(NatsAccess.of(settings), "vis_assets lease") as connection:
+                keep(replace(watch, renew_seconds=often), connection)
         except (BrokerUnavailable, InvalidSetting):
             # Credentials may be exchanged at this moment; if this lasts, the lease runs out.
             time.sleep(LOOK_SECONDS)

@@ -290,11 +290,22 @@ async def read_newest(client: Client, pages: Iterable[str]) -> dict[str, tuple[s
     return newest
 
 
-async def note_newest(client: Client, record: JobRecord) -> None:
-    """Remember that this job made its page."""
+async def claim_page(client: Client, record: JobRecord) -> bool:
+    """Write down that this job makes its page, unless a newer one did; return whether it may."""
     bucket = await client.jetstream(timeout=REQUEST_SECONDS).key_value(PAGES)
-    value = {"job_id": record.job_id, "accepted": record.accepted}
-    await bucket.put(record.page, json.dumps(value).encode())
+    value = json.dumps({"job_id": record.job_id, "accepted": record.accepted}).encode()
+    while True:
+        try:
+            entry = await bucket.get(record.page)
+        except KeyNotFoundError:
+            revision = 0
+        else:
+            revision = entry.revision or 0
+            if tuple(json.loads(entry.value or b"{}")["accepted"]) > record.accepted:
+                return False
+        with contextlib.suppress(KeyWrongLastSequenceError):  # somebody else did at this moment: look again
+            await bucket.update(record.page, value, last=revision)
+            return True
 
 
 async def read_cancels(client: Client) -> list[str]:

@@ -2,7 +2,8 @@
 
 A job ends in this order, and a crash after any of these steps leads to the same end:
 
-    end decided, in the record -> dead letter written -> page copied to its public key ->
+    end decided, in the record -> dead letter written -> page claimed, unless a newer job has it ->
+    page copied to its public key ->
     terminal result written (the first wins) ->
     result published -> message acknowledged -> record removed
 """
@@ -222,9 +223,9 @@ class Reconciler:
         if action.ending.dead_letter:
             letter = ledger.dead_letter(record, outcome.error or "", self._jobs.sealed(record), self._clock())
             self._connection.run(lambda c: ledger.write_dead_letter(c, record.job_id, letter))
-        if action.ending.winner:
+        # The end of an older job may have been put off, or come back with a server that was killed.
+        if action.ending.winner and self._connection.run(lambda c: ledger.claim_page(c, record)):
             self._jobs.promote(record)
-            self._connection.run(lambda c: ledger.note_newest(c, record))
         result = result_message(sender, outcome)
         given_up = action.ending.dead_letter
         standing = self._connection.run(lambda c: ledger.write_result(c, record, result, given_up=given_up))

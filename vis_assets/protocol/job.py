@@ -47,6 +47,9 @@ SEMANTIC_EXPLORER_NAMES = {
 }
 """What that dialect calls our fields."""
 
+_CREDENTIALS_IN_URL = re.compile(r"//[^\s\"]*@")
+"""What stands before the host of a URL, which people also write into fields that are no URL."""
+
 Identifier = Annotated[int, Field(ge=0, le=2**63 - 1)]
 JobId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 Owner = Annotated[str, Field(pattern=r"^[A-Za-z0-9@_+-][A-Za-z0-9@._+-]{0,127}$")]
@@ -83,7 +86,9 @@ class VectorDatabaseConfig(BaseModel):
             port_is_valid = False
         if not port_is_valid or not re.fullmatch(r"[a-z]+", parts.scheme):
             raise ValueError("is no URL such as http://qdrant:6334")
-        if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
+        # Without a host in its place (`http:user:password@host`) urlsplit sees no user, only a path.
+        names_user = "@" in (parts.netloc if parts.scheme == "file" else value)
+        if names_user or parts.query or parts.fragment:
             raise ValueError("must not hold a user, password, query or fragment; put the key into api_key")
         return value
 
@@ -287,7 +292,8 @@ def _describe(problem: Any, dialect: Dialect) -> str:
         return f"{name}: {message}"
     allowed = allowed_values(option)
     hint = f" (allowed: {allowed})" if allowed else ""
-    return f"{name}: {json.dumps(problem['input'], ensure_ascii=True, default=str)[:120]} {message}{hint}"
+    shown = json.dumps(problem["input"], ensure_ascii=True, default=str)
+    return f"{name}: {_CREDENTIALS_IN_URL.sub('//***@', shown)[:120]} {message}{hint}"
 
 
 def _refuse_constant(name: str) -> Literal[0]:

@@ -1,11 +1,13 @@
 """Where objects are kept: an S3 bucket, or a folder. Keys are `/`-separated; an object is never seen half-written."""
 
 import contextlib
+import errno
 import os
 import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,6 +16,19 @@ from vis_assets.settings import Settings
 
 WRITE = "write"
 _KEY_PART = re.compile(r"[A-Za-z0-9@_+=-][A-Za-z0-9@._+=-]*")
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """An object in a listing.
+
+    Attributes:
+        key: its key.
+        modified: when it was written last, seconds since 1970 by the clock of the store.
+    """
+
+    key: str
+    modified: float
 
 
 class ObjectStore(Protocol):
@@ -36,6 +51,9 @@ class ObjectStore(Protocol):
     def keys(self, prefix: str) -> Iterator[str]:
         """Keys that begin with the prefix, in no order."""
 
+    def listing(self, prefix: str, after: str = "") -> Iterator[StoredObject]:
+        """Objects whose keys begin with the prefix and come after that key, in the order of their keys."""
+
     def delete(self, key: str) -> None:
         """Remove an object; no error where there is none."""
 
@@ -57,6 +75,19 @@ def check_key(key: str) -> str:
             f"object key {key[:200]!r} is not allowed: parts must be of [A-Za-z0-9@._+=-], no leading dot"
         )
     return key
+
+
+def _removed_empty(folder: Path) -> bool:
+    """Remove a folder unless there is something in it, also where somebody else removes it or writes into it now."""
+    try:
+        folder.rmdir()
+    except FileNotFoundError:
+        return True
+    except OSError as error:
+        if error.errno in {errno.ENOTEMPTY, errno.EEXIST}:
+            return False
+        raise
+    return True
 
 
 class FolderStore:
@@ -116,15 +147,21 @@ class FolderStore:
                 if key.startswith(prefix) and not name.startswith("."):
                     yield key
 
+    def listing(self, prefix: str, after: str = "") -> Iterator[StoredObject]:
+        """See ObjectStore; an object that is deleted meanwhile is left out."""
+        with self._translated("list", prefix):
+            for key in sorted(key for key in self.keys(prefix) if key > after):
+                with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                    yield StoredObject(key, (self.root / key).stat().st_mtime)
+
     def delete(self, key: str) -> None:
         """See ObjectStore; folders left empty go too."""
         path = self.path(key)
-        with self._translated("delete", key):
+        with contextlib.suppress(ObjectMissing), self._translated("delete", key):
             path.unlink(missing_ok=True)
             for folder in path.parents:
-                if folder == self.root or not folder.is_dir() or any(folder.iterdir()):
+                if folder == self.root or not _removed_empty(folder):
                     break
-                folder.rmdir()
 
     def require_writable(self) -> None:
         """See ObjectStore."""
@@ -195,10 +232,16 @@ class S3Store:
 
     def keys(self, prefix: str) -> Iterator[str]:
         """See ObjectStore."""
+        return (found.key for found in self.listing(prefix))
+
+    def listing(self, prefix: str, after: str = "") -> Iterator[StoredObject]:
+        """See ObjectStore."""
+        start = {"StartAfter": after} if after else {}
+        pages = self.client.get_paginator("list_objects_v2")
         with self._translated("list", prefix):
-            for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix):
+            for page in pages.paginate(Bucket=self.bucket, Prefix=prefix, **start):
                 for entry in page.get("Contents", ()):
-                    yield entry["Key"]
+                    yield StoredObject(entry["Key"], entry["LastModified"].timestamp())
 
     def delete(self, key: str) -> None:
         """See ObjectStore."""

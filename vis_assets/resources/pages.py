@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from dagster import InputContext, IOManager, OutputContext
 
-from vis_assets.delivery.run_tags import delivery_of
+from vis_assets.delivery.run_tags import Delivery, delivery_of
 from vis_assets.errors import PermanentError
 from vis_assets.protocol.job import VisualizationTransformJob
 from vis_assets.resources.object_store import ObjectStore, check_key
@@ -59,6 +59,21 @@ def content_type(name: str) -> str:
     return HTML if name.endswith(".html") else "application/octet-stream"
 
 
+def store_page(store: ObjectStore, page: MapPage, delivery: Delivery | None) -> None:
+    """Write the data files, then the page, so that a page never points to what is not there yet.
+
+    Args:
+        store: where to.
+        page: what.
+        delivery: the attempt that made it; None for a run that a person launched, whose page is public at once.
+    """
+    public, _, page_name = page.key.rpartition("/")
+    folder = public if delivery is None else attempt_folder(delivery.job_id, delivery.attempt)
+    for name, body in page.data_files.items():
+        store.write(f"{folder}/{name}", body, content_type(name))
+    store.write(f"{folder}/{page_name}", page.html, HTML, page.metadata)
+
+
 class PageIOManager(IOManager):
     """Stores `html_map`: of a run that a person launched, where its owner looks for it; of an attempt at a job, aside.
 
@@ -72,14 +87,9 @@ class PageIOManager(IOManager):
         self._run_specs = run_specs
 
     def handle_output(self, context: OutputContext, obj: MapPage) -> None:
-        """Write the data files, then the page, so that a page never points to what is not there yet."""
-        public, _, page_name = obj.key.rpartition("/")
+        """See `store_page`."""
         run = context.step_context.dagster_run
-        delivery = delivery_of(run.tags, is_copy=run.parent_run_id is not None)
-        folder = public if delivery is None else attempt_folder(delivery.job_id, delivery.attempt)
-        for name, body in obj.data_files.items():
-            self._store.write(f"{folder}/{name}", body, content_type(name))
-        self._store.write(f"{folder}/{page_name}", obj.html, HTML, obj.metadata)
+        store_page(self._store, obj, delivery_of(run.tags, is_copy=run.parent_run_id is not None))
         context.add_output_metadata({"stored_at": obj.key})
 
     def load_input(self, context: InputContext) -> MapPage:

@@ -18,6 +18,7 @@ from vis_assets.protocol.job import (
 from vis_assets.resources.object_store import ObjectStore
 from vis_assets.resources.sealing import Sealer
 
+SPECS = "specs"
 LATEST = "latest"
 QDRANT_KEY = "vector_database_config.api_key"
 LLM_KEY = "llm_config.api_key"
@@ -172,4 +173,4 @@ def _key(partition_key: str, name: str) -> str:
             f"partition {partition_key[:80]!r} is no visualization_transform_id; "
             "it must be a whole number, as in a job message"
         )
-    return f"specs/{partition_key}/{name}.json"
+    return f"{SPECS}/{partition_key}/{name}.json"

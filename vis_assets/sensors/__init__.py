@@ -1,1 +1,1 @@
-"""The doors: messages in, results out. What to do is decided in `delivery`."""
+"""The doors: messages in, results out, and what is old removed. What to do about jobs is decided in `delivery`."""

@@ -1,6 +1,7 @@
 """Opens a Qdrant client for a connection URL: gRPC, REST or a local folder."""
 
 import os
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vis_assets.errors import InvalidJob, SourceRejected
+from vis_assets.errors import InvalidJob, SourceRejected, Unauthorized
 from vis_assets.sources.hosts import URL_FIELD, Endpoint, judge_host, judge_path, split_url
 from vis_assets.sources.points import AccessPolicy, SourceRequest
 from vis_assets.sources.qdrant_errors import Target, call
@@ -21,6 +22,7 @@ TIMEOUT_SECONDS = 60
 REST_PORT = 6333
 GRPC_PORT = 6334
 LOCAL_META_FILE = "meta.json"
+_SENDABLE_KEY = re.compile(r"[!-~]([ -~]*[!-~])?")
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,7 @@ def open_server(endpoint: Endpoint, request: SourceRequest) -> Connection:
 
     Raises:
         InvalidJob: a path for gRPC.
+        Unauthorized: the API key is none that can be sent.
     """
     from qdrant_client import QdrantClient
 
@@ -96,6 +99,12 @@ def open_server(endpoint: Endpoint, request: SourceRequest) -> Connection:
         request.collection or None,
         request.api_key,
     )
+    if request.api_key and not _SENDABLE_KEY.fullmatch(request.api_key):
+        # The clients would quote it in their complaint.
+        raise Unauthorized(
+            f"{target.server}: the API key holds a line break, a space at its end or a character that is not ASCII, "
+            "which no request can carry; set vector_database_config.api_key to the key alone"
+        )
     with warnings.catch_warnings():
         # It warns about a key over plain http, which judge_host has decided about.
         warnings.simplefilter("ignore", UserWarning)

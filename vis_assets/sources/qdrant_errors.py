@@ -11,6 +11,8 @@ Our error carries no cause: a foreign one may hold headers or a body with the AP
 recorded.
 """
 
+import base64
+import json
 import math
 import pickle
 import sqlite3
@@ -19,6 +21,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, TypeVar
+from urllib.parse import quote, quote_plus
 
 from vis_assets.errors import (
     CollectionMissing,
@@ -32,6 +35,7 @@ TRIES = 3
 FIRST_WAIT_SECONDS = 0.5
 LONGEST_WAIT_SECONDS = 10.0
 MAX_DETAIL_CHARACTERS = 300
+_URL_SAFE = str.maketrans("+/", "-_")
 
 Answer = TypeVar("Answer")
 
@@ -67,11 +71,18 @@ class Target:
     secret: str | None
 
     def cleaned(self, text: str) -> str:
-        """Shorten what a server said to one printable line, without the secret."""
-        if self.secret:
-            text = text.replace(self.secret, "***")
+        """Shorten what a server said to one printable line, without the secret, however the server wrote it."""
+        for form in _written_forms(self.secret) if self.secret else ():
+            text = text.replace(form, "***")
         line = " ".join(text.split())
         return line if len(line) <= MAX_DETAIL_CHARACTERS else f"{line[:MAX_DETAIL_CHARACTERS]}..."
+
+
+def _written_forms(secret: str) -> list[str]:
+    """How a secret reads in plain text, in JSON, in a URL and in base64; the longest first."""
+    coded = base64.b64encode(secret.encode()).decode().rstrip("=")
+    forms = {secret, json.dumps(secret)[1:-1], quote(secret, safe=""), quote(secret), quote_plus(secret), coded}
+    return sorted(forms | {coded.translate(_URL_SAFE)}, key=len, reverse=True)
 
 
 @dataclass(frozen=True)
@@ -208,7 +219,8 @@ def _body_text(error: Any) -> str:
         status = error.structured()["status"]
         return str(status["error"]) if isinstance(status, dict) else str(status)
     except (ValueError, KeyError, TypeError):
-        return bytes(error.content or b"")[:MAX_DETAIL_CHARACTERS].decode("utf-8", "replace")
+        # All of it: what is cut off before it is cleaned may end in half of a key.
+        return bytes(error.content or b"").decode("utf-8", "replace")
 
 
 def _unavailable(target: Target, detail: str) -> SourceUnavailable:

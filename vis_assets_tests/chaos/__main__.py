@@ -7,6 +7,7 @@ home folder, and a run that was interrupted goes on where it was when it is star
 import argparse
 import json
 import random
+import signal
 import sys
 import tempfile
 import threading
@@ -170,6 +171,7 @@ def main() -> None:
     parser.add_argument("--patience", type=float, default=3600.0)
     parser.add_argument("--home", type=Path)
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was started is ended either way
     home = options.home or Path(tempfile.mkdtemp(prefix="vis-assets-chaos-"))
     course = begin(home, options.jobs, options.kills, options.seed)
     course.say(f"in {home}; to go on after an interruption: make chaos CHAOS_HOME={home}")

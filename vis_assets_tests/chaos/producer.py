@@ -80,12 +80,15 @@ def make_jobs(count: int, seed: int, qdrant_url: str, dead_url: str) -> list[tup
         kind = "invalid" if draw < INVALID_SHARE else "poison" if draw < INVALID_SHARE + POISON_SHARE else "good"
         if kind == "good" and rng.random() < MISSING_SHARE:
             kind = "missing"
-        payload = b"{not json" if kind == "invalid" else json.dumps(_job(number, kind, qdrant_url, dead_url)).encode()
+        payload = (
+            b"{not json" if kind == "invalid" else json.dumps(job_message(number, kind, qdrant_url, dead_url)).encode()
+        )
         messages.append((kind, payload))
     return messages
 
 
-def _job(number: int, kind: str, qdrant_url: str, dead_url: str) -> dict[str, Any]:
+def job_message(number: int, kind: str, qdrant_url: str, dead_url: str) -> dict[str, Any]:
+    """Make one job: a map of two points, or of a collection that is missing, or of a server that is not there."""
     return {
         "job_id": f"chaos-{number}",
         "visualization_transform_id": number % 97,

@@ -15,6 +15,7 @@ from nats.aio.msg import Msg
 from vis_assets.delivery import ledger
 from vis_assets.delivery.connection import NatsConnection
 from vis_assets.delivery.decide import Limits
+from vis_assets.delivery.job_record import JobState
 from vis_assets.delivery.job_stream import ensure_stream, fetch, queue_depth
 from vis_assets.delivery.reconcile import Reconciler
 from vis_assets.protocol.result import Status, is_terminal
@@ -263,6 +264,34 @@ def test_an_older_job_that_ends_late_does_not_draw_over_the_newer(bench: Bench):
     assert bench.page == b"<html>newer"
 
 
+def test_an_end_that_was_put_off_does_not_draw_over_a_newer_page(bench: Bench):
+    """An older job whose end is carried out late completes, but the page stays that of the newer job."""
+    bench.publish(job(1))
+    bench.tick()
+    bench.make_page("job-1", 1, b"<html>older")
+    bench.dagster.end(bench.run_key())
+    page = bench.store.path("visualizations/o@example.com/7")
+    page.parent.mkdir(parents=True)
+    page.write_text("a file where the folder of the page should be")
+    bench.tick()
+    (ending,) = bench.connection.run(ledger.read_records)
+    assert ending.record.state is JobState.ENDING
+    bench.connection.run(lambda c: ledger.remove_record(c, "job-1"))
+    page.unlink()
+    bench.publish(job(2))
+    bench.tick()
+    bench.make_page("job-2", 1, b"<html>newer")
+    bench.dagster.end(bench.run_key())
+    bench.tick()
+    bench.connection.run(lambda c: ledger.create_record(c, ending.record))
+    bench.tick()
+    assert [(r["jobId"], r["status"]) for r in bench.terminal()] == [("job-2", "completed"), ("job-1", "completed")]
+    assert bench.page == b"<html>newer"
+    newest = bench.connection.run(lambda c: ledger.read_newest(c, ["7/1"]))
+    assert newest["7/1"][0] == "job-2"
+    assert bench.is_clean()
+
+
 class Killed(BaseException):
     """Stands for a process that dies: nothing catches it."""
 
@@ -271,7 +300,7 @@ STEPS = (
     (ledger, "create_record"),
     (ledger, "replace_record"),
     (ledger, "write_dead_letter"),
-    (ledger, "note_newest"),
+    (ledger, "claim_page"),
     (ledger, "write_result"),
     (ledger, "remove_record"),
 )

@@ -28,6 +28,8 @@ ENVIRONMENT_SECRETS = {
     "COHERE_API_KEY": "canary-cohere-key-of-environment-0e9b",
 }
 NATS_PASSWORD = "canary-nats-password-c2f6"
+URL_PASSWORD = "canary-url-password-of-job-6e2b"
+STRAY_SECRET = "canary-of-a-field-that-is-none-3a9d"
 
 Job = dict[str, Any]
 
@@ -101,9 +103,18 @@ def platform_job(keyed_url: str) -> Job:
 
 
 def broken_job(url: str) -> Job:
-    """A message with several mistakes, whose ids can be read all the same."""
-    wrong = {"n_neighbors": 1, "min_dist": "near", "metric": "euclid"}
-    return job(131, url, job_id="several-mistakes", qdrant_collection_name="", visualization_config=wrong)
+    """A message with several mistakes, whose ids can be read all the same; and with secrets wherever one may stand."""
+    wrong = {"n_neighbors": 1, "min_dist": "near", "metric": "euclid", "token": STRAY_SECRET}
+    address = url.replace("://", f"://vis:{URL_PASSWORD}@")
+    database = {"database_type": "qdrant", "connection_url": address, "api_key": [QDRANT_KEY]}
+    llm = {"provider": "openai", "api_key": {"key": LLM_KEY}, "config": [LLM_OPTION]}
+    secrets = {"vector_database_config": database, "llm_config": llm, "password": STRAY_SECRET}
+    return job(131, url, job_id="several-mistakes", qdrant_collection_name="", visualization_config=wrong, **secrets)
+
+
+def cut_off_message() -> bytes:
+    """The first half of a job, with its secret."""
+    return f'{{"job_id": "half", "vector_database_config": {{"api_key": "{QDRANT_KEY}", "x'.encode()
 
 
 def refused(url: str, keyed_url: str) -> dict[str, Job]:

@@ -23,6 +23,7 @@ from vis_assets.operations.processes import find_program, free_port, listens, st
 from vis_assets.operations.stack import Stack, running_stack
 from vis_assets.resources.object_store import open_store
 from vis_assets.settings import Settings, load_settings
+from vis_assets_tests.canaries import Wiretap
 from vis_assets_tests.integration import jobs
 from vis_assets_tests.integration.dagster_api import Dagster
 from vis_assets_tests.integration.wire import Application, eventually
@@ -63,6 +64,7 @@ class Live:
     folder: Path
     stack: Stack
     application: Application
+    wiretap: Wiretap
     dagster: Dagster
     qdrant_url: str
     keyed_qdrant_url: str
@@ -158,6 +160,7 @@ def _running() -> Iterator[Live]:
             maps_url = until_exit.enter_context(serving_maps(open_store(load_settings(stack.environment)), maps_port))
         application = Application(nats_url).open()
         until_exit.callback(application.close)
+        wiretap = until_exit.enter_context(Wiretap(nats_url))
         eventually(application.has_stream, "the job_queue sensor made the stream of jobs")
         sent = _send(application, qdrant.url, keyed.url, docstrings.url)
 
@@ -169,7 +172,7 @@ def _running() -> Iterator[Live]:
         until_exit.enter_context(ThreadPoolExecutor(1)).submit(send_big)
         assert stack.dagster_url is not None
         dagster = Dagster(stack.dagster_url)
-        yield Live(folder, stack, application, dagster, qdrant.url, keyed.url, maps_url, sent)
+        yield Live(folder, stack, application, wiretap, dagster, qdrant.url, keyed.url, maps_url, sent)
 
 
 @contextlib.contextmanager
@@ -194,7 +197,7 @@ def _guarded_nats(folder: Path) -> Iterator[str]:
 def _send(application: Application, url: str, keyed_url: str, docstrings_url: str) -> Sent:
     """Send every job but the big one, whose collection takes a while to make."""
     broken = {
-        "no JSON": application.publish_bytes(b'{"job_id": "half'),
+        "no JSON": application.publish_bytes(jobs.cut_off_message()),
         "no object": application.publish_bytes(b"[1, 2]"),
         "no job": application.publish_bytes(jobs.encoded(jobs.broken_job(url))),
     }

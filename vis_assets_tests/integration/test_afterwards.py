@@ -1,7 +1,10 @@
 """What must be true of everything that happened; these tests come last."""
 
+import gzip
 from pathlib import Path
 
+from vis_assets.delivery.connection import NatsConnection
+from vis_assets_tests.canaries import Canaries, files_below, stored_messages
 from vis_assets_tests.integration import jobs
 from vis_assets_tests.integration.live import Live
 from vis_assets_tests.integration.wire import TERMINAL, eventually
@@ -9,17 +12,21 @@ from vis_assets_tests.integration.wire import TERMINAL, eventually
 KEY_FILE = "secret.key"
 
 
-def canaries(live: Live) -> dict[str, bytes]:
-    """Every secret that went in: name -> bytes."""
-    secrets = {
-        "Qdrant key of a job": jobs.QDRANT_KEY,
-        "LLM key of a job": jobs.LLM_KEY,
-        "LLM option of a job": jobs.LLM_OPTION,
-        "NATS password": jobs.NATS_PASSWORD,
-        "S3 secret key": live.environment["AWS_SECRET_ACCESS_KEY"],
-        **jobs.ENVIRONMENT_SECRETS,
-    }
-    return {name: secret.encode() for name, secret in secrets.items()}
+def canaries(live: Live) -> Canaries:
+    """Every secret that went in."""
+    return Canaries(
+        {
+            "Qdrant key of a job": jobs.QDRANT_KEY,
+            "LLM key of a job": jobs.LLM_KEY,
+            "LLM option of a job": jobs.LLM_OPTION,
+            "password in a URL of a job": jobs.URL_PASSWORD,
+            "secret in a key that no job has": jobs.STRAY_SECRET,
+            "NATS password": jobs.NATS_PASSWORD,
+            "S3 secret key": live.environment["AWS_SECRET_ACCESS_KEY"],
+            "sealing key": (live.home / KEY_FILE).read_text(),
+            **jobs.ENVIRONMENT_SECRETS,
+        }
+    )
 
 
 def test_every_message_has_one_answer(live: Live) -> None:
@@ -37,14 +44,29 @@ def test_every_message_has_one_answer(live: Live) -> None:
 
 
 def test_no_secret_is_written_anywhere(live: Live) -> None:
-    """No byte of any secret is in Dagster's databases, its logs, our logs, the store or a message."""
-    files = [path for path in live.home.rglob("*") if path.is_file() and path.name != KEY_FILE]
-    names = {path.suffix for path in files}
+    """No secret is in Dagster's databases, its logs, our logs, the store, a stream or a message, in any form."""
+    files = list(files_below(live.home, but=[live.home / KEY_FILE]))
+    assert live.bucket.is_relative_to(live.home)
+    names = {Path(name).suffix for name, _ in files}
     assert {".db", ".log", ".json", ".html", ".parquet"} <= names, "what was to be searched is there"
-    found = [f"{name} in {path}" for path in files for name in _found_in(path, canaries(live))]
-    messages = b"\n".join(heard.raw for heard in live.application.heard)
-    found += [f"{name} in a message" for name, secret in canaries(live).items() if secret in messages]
-    assert found == []
+    with NatsConnection(live.environment["NATS_URL"], "test") as connection:
+        stored = list(stored_messages(connection))
+    streams = {place.partition(",")[0] for place, _ in stored}
+    assert {"stream VISUALIZATION_RESULTS", "stream KV_visualization_pages"} <= streams
+    subjects = {place.partition(", ")[2].split(".")[0] for place, _ in live.wiretap.heard}
+    assert {"worker", "visualization", "$KV"} <= subjects
+    heard = [("a message", message.raw) for message in live.application.heard]
+    assert canaries(live).found([*files, *stored, *live.wiretap.heard, *heard]) == []
+
+
+def test_a_secret_would_be_found(live: Live) -> None:
+    """A secret that is planted among the logs, compressed, is found by the search above."""
+    planted = live.home / "logs" / "planted.gz"
+    planted.write_bytes(gzip.compress(f"https://user:{jobs.QDRANT_KEY}@host".encode()))
+    try:
+        assert canaries(live).found(files_below(live.home / "logs")) == [f"Qdrant key of a job in {planted}"]
+    finally:
+        planted.unlink()
 
 
 def test_secrets_are_kept_sealed(live: Live) -> None:
@@ -59,11 +81,3 @@ def test_secrets_are_kept_sealed(live: Live) -> None:
 def test_key_file_is_its_owners(live: Live) -> None:
     """The sealing key that the installation made for itself can be read by its owner only."""
     assert (live.home / KEY_FILE).stat().st_mode & 0o077 == 0
-
-
-def _found_in(path: Path, secrets: dict[str, bytes]) -> list[str]:
-    try:
-        body = path.read_bytes()
-    except FileNotFoundError:
-        return []  # a database's journal comes and goes while Dagster runs; its content is in the database
-    return [name for name, secret in secrets.items() if secret in body]

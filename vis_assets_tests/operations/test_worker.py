@@ -1,13 +1,25 @@
 """`vis-assets worker` as it runs in production: real NATS, real S3, real Dagster processes, real signals."""
 
+import json
 import signal
 import time
 from collections.abc import Iterator
 
 import pytest
 
+from vis_assets.delivery.connection import NatsConnection
+from vis_assets.delivery.ledger import DEAD_STREAM
+from vis_assets_tests.canaries import Canaries, Wiretap, files_below, postgres_cells, stored_messages
+from vis_assets_tests.cli.command import alone, run
 from vis_assets_tests.integration.wire import eventually
 from vis_assets_tests.operations.installation import (
+    LLM_KEY,
+    LLM_OPTION,
+    NATS_FOLDER,
+    NATS_TOKEN,
+    OWN_QDRANT_KEY,
+    QDRANT_KEY,
+    SEALING_KEY,
     Installation,
     WorkerProcess,
     installation,
@@ -16,10 +28,39 @@ from vis_assets_tests.operations.installation import (
     unreachable_job,
 )
 from vis_assets_tests.servers.postgres import PASSWORD, postgres
+from vis_assets_tests.servers.qdrant_rest import Fault, RestQdrant
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.timeout(300)]
 
 LEASE_SECONDS = 6
+FORGIVING = {
+    "VIS_ASSETS_ALLOWED_HOSTS": "127.0.0.1",
+    "MAX_ATTEMPTS": "2",
+    "VIS_ASSETS_RETRY_SECONDS": "0",
+}
+"""Settings with which a job may reach our Qdrant, and is given up after its second failure."""
+URL_PASSWORD = "canary-url-password-of-job-19fe"
+HEADER = "canary-header-of-job-message-8c4d"
+STRAY_SECRET = "canary-of-a-field-that-is-none-f0a6"
+
+
+def secrets(site: Installation) -> Canaries:
+    """Every secret of the installation and of the jobs."""
+    return Canaries(
+        {
+            "Qdrant key of a job": QDRANT_KEY,
+            "LLM key of a job": LLM_KEY,
+            "LLM option of a job": LLM_OPTION,
+            "password in a URL of a job": URL_PASSWORD,
+            "header of a job message": HEADER,
+            "secret in a key that no job has": STRAY_SECRET,
+            "NATS token": NATS_TOKEN,
+            "S3 secret key": site.s3.environment["AWS_SECRET_ACCESS_KEY"],
+            "Qdrant key of the installation": OWN_QDRANT_KEY,
+            "sealing key": SEALING_KEY,
+            "Postgres password": PASSWORD,
+        }
+    )
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +73,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
 @pytest.fixture(scope="module")
 def worker(site: Installation) -> WorkerProcess:
     """A worker that is ready; the tests of this module share it, in their order."""
-    started = site.start_worker("one")
+    started = site.start_worker("one", **FORGIVING)
     started.become()
     return started
 
@@ -111,6 +152,50 @@ def test_the_log_is_structured(worker: WorkerProcess) -> None:
     assert any(line["message"] == "job job-1: failed after 1 attempts" for line in told)
 
 
+def test_no_secret_is_written_anywhere(site: Installation, worker: WorkerProcess) -> None:
+    """Jobs that are none, or are refused, retried or given up, leave no secret in a file, stream, page or message."""
+    application, job = site.application, unreachable_job(5)
+    with Wiretap(site.nats.url) as wiretap, RestQdrant() as echo:
+        echo.faults.extend([Fault(500, body=f"no: {QDRANT_KEY}".encode())] * 100)
+        database = {**job["vector_database_config"], "connection_url": echo.url}
+        application.publish_bytes(json.dumps(job).encode()[:-1])
+        address = f"http://vis:{URL_PASSWORD}@169.254.169.254:6333"
+        for number, url in enumerate([address, address.replace("//", "")]):
+            invalid = {**database, "connection_url": url, "password": STRAY_SECRET}
+            application.publish_bytes(
+                json.dumps({**job, "job_id": f"no-job-{number}", "vector_database_config": invalid}).encode()
+            )
+        application.publish({**unreachable_job(6), "password": STRAY_SECRET}, {"Authorization": HEADER})
+        application.publish({**job, "job_id": "given-up", "vector_database_config": database})
+        assert application.result("job-6")["status"] == "failed"
+        ended = application.result("given-up")
+        tried = application.wait_for(lambda said: said["statsJson"].get("stage") == "retrying", "a retry")
+        assert "***" in tried["errorMessage"], "the server did repeat the key"
+        assert (ended["status"], "***" in ended["errorMessage"]) == ("failed", True)
+        for job_id in ("no-job-0", "no-job-1"):
+            assert "api_key" in application.result(job_id)["errorMessage"]
+        application.wait_for(lambda said: said["jobId"] is None, "the answer to what is no JSON")
+        eventually(lambda: worker.metric("vis_assets_dead_letters") == 1, "one dead letter")
+        eventually(lambda: site.open_jobs() == set(), "no job is open")
+    assert application.queue() == (0, 0, 0)
+
+    with NatsConnection(site.nats.url, "test") as connection:
+        stored = list(stored_messages(connection))
+    environment = alone(site.folder / "operator", **site.s3.environment, NATS_URL=site.nats.url)
+    shown = [run("dlq", *words, environment=environment) for words in (["list"], ["show", "given-up"])]
+    files = list(files_below(site.folder, but=[site.folder / NATS_FOLDER]))
+    pages = [(path, worker.get(path)[1].encode()) for path in ("/metrics", "/health", "/ready")]
+    texts = [("what dlq says", (done.out + done.err).encode()) for done in shown]
+    names = {name.rpartition("/")[2].rpartition(".")[2] for name, _ in files}
+    assert {"db", "log", "json", "err"} <= names, "what is searched is there"
+    assert any(DEAD_STREAM in place for place, _ in stored)
+    assert any("visualization.dead.given-up" in place for place, _ in wiretap.heard)
+    assert "vector_database_config.api_key" in shown[1].out, "the letter holds the key, sealed"
+    assert secrets(site).found([*files, *stored, *wiretap.heard, *pages, *texts]) == []
+    planted = [("a log", QDRANT_KEY.encode()), *wiretap.heard]
+    assert secrets(site).found(planted) == ["Qdrant key of a job in a log"]
+
+
 def test_told_to_stop_it_finishes_what_runs(site: Installation, worker: WorkerProcess) -> None:
     """On SIGTERM /ready falls at once, the running job is settled, a later one waits in the stream; exit code 0."""
     children = [worker.child("code-server"), worker.child("daemon")]
@@ -134,7 +219,7 @@ def test_totals_outlive_a_worker_and_a_second_signal_insists(site: Installation)
     """A worker started later tells of earlier jobs and does the one that waited; a second signal ends it soon."""
     later = site.start_worker("two")
     eventually(lambda: later.metric("vis_assets_jobs_active") == 1, "the job that waited runs")
-    assert later.metric("vis_assets_jobs_total", outcome="failed") == 3
+    assert later.metric("vis_assets_jobs_total", outcome="failed") == 5
     later.signal(signal.SIGTERM)
     eventually(lambda: "draining" in later.reasons(), "it drains", 2)
     later.signal(signal.SIGTERM)
@@ -161,7 +246,9 @@ def test_a_standby_takes_over(tmp_path_factory: pytest.TempPathFactory) -> None:
             message["jobId"] for message in (h.body for h in site.application.heard) if message["status"] == "failed"
         ]
         assert sorted(heard) == ["job-1", "job-2"]
-        assert PASSWORD not in first.log.read_text() + second.log.read_text()
+        kept = [*files_below(folder, but=[folder / NATS_FOLDER, folder / "postgres"]), *postgres_cells(address)]
+        assert {"Postgres, runs", "Postgres, event_logs"} <= {place for place, _ in kept}
+        assert secrets(site).found(kept) == []
 
 
 def _suspended(site: Installation, leader: WorkerProcess, standby: WorkerProcess) -> None:

@@ -256,6 +256,11 @@ def test_many_problems_are_told_at_once() -> None:
         f"http://qdrant:{CANARY}",
         f"http://[{CANARY}",
         f"{CANARY}",
+        f"http:user:{CANARY}@qdrant:6334",
+        f"http:///user:{CANARY}@qdrant",
+        f"http://qdrant/user:{CANARY}@x",
+        f"user:{CANARY}@qdrant:6334",
+        f"file://user:{CANARY}@qdrant/x",
         "http://@qdrant",
         "http://qdrant:0",
         "http://qdrant:65536",
@@ -286,6 +291,9 @@ SECRET_PLACES: list[dict[str, Any]] = [
     {"qdrant_config": CANARY, "owner_id": "a"},
     {"qdrant_config": {"url": 5, "api_key": CANARY}, "owner_id": "a"},
     {"qdrant_config": {"url": "http://q:1", "api_key": [CANARY]}, "owner_id": "a"},
+    {"qdrant_collection_name": f"https://user:{CANARY}@qdrant:6334/c"},
+    {"visualization_config": {"width": f"https://user:a/{CANARY}@qdrant:6334/c"}},
+    {"job_id": f"x https://{CANARY}@h"},
 ]
 
 
@@ -293,6 +301,13 @@ SECRET_PLACES: list[dict[str, Any]] = [
 def test_secrets_are_never_quoted(changes: dict[str, Any]) -> None:
     """Whatever is wrong with the part that holds a secret, the answer does not repeat it."""
     assert CANARY not in refusal(worker_job(**changes))
+
+
+def test_a_folder_may_have_an_at_sign() -> None:
+    """The @ of a path is no user."""
+    url = "file:///data/user@example.com/points.parquet"
+    job = worker_job(vector_database_config={"connection_url": url, "database_type": "parquet"})
+    assert parse_job(job).job.vector_database_config.connection_url == url
 
 
 def test_secrets_are_hidden_when_a_job_is_printed() -> None:

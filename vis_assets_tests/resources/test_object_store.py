@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,59 @@ def test_many_keys_are_listed(store: ObjectStore) -> None:
     for i in range(1050):
         store.write(f"many/{i}", b"", TYPE)
     assert len(set(store.keys("many/"))) == 1050
+
+
+def test_a_listing_is_in_order_and_goes_on_behind_a_key(store: ObjectStore) -> None:
+    """A listing has the keys below a prefix in their order, with when they were written, from behind a key on."""
+    before = time.time()
+    names = ["a/1-x/q", "a/1.json", "a/1/y", "a/10/x", "a/B", "a/_"]
+    for name in [*reversed(names), "a-b", "b/1"]:
+        store.write(name, b"x", TYPE)
+    found = list(store.listing("a/"))
+    assert [one.key for one in found] == names
+    assert all(abs(one.modified - before) < 600 for one in found)
+    assert [one.key for one in store.listing("a/", "a/1/y")] == ["a/10/x", "a/B", "a/_"]
+    assert [one.key for one in store.listing("a/", "a/1/z")] == ["a/10/x", "a/B", "a/_"]
+    assert list(store.listing("a/", "a/_")) == []
+    assert list(store.listing("nothing/")) == []
+
+
+def test_a_listing_goes_on_within_many_keys(store: ObjectStore) -> None:
+    """A listing that begins in the middle is complete also where the server gives it in pages."""
+    names = sorted(f"many/{number}" for number in range(1050))
+    for name in names:
+        store.write(name, b"", TYPE)
+    assert [one.key for one in store.listing("many/")] == names
+    assert [one.key for one in store.listing("many/", names[20])] == names[21:]
+
+
+def test_a_listing_says_when_an_object_was_replaced(folder_store: FolderStore) -> None:
+    """An object is as old as its last writing."""
+    folder_store.write("a/b", b"x", TYPE)
+    os.utime(folder_store.path("a/b"), (1000, 1000))
+    assert [one.modified for one in folder_store.listing("a/")] == [1000]
+    folder_store.write("a/b", b"x", TYPE)
+    assert [one.modified > 1000 for one in folder_store.listing("a/")] == [True]
+
+
+def test_what_vanishes_during_a_listing_is_left_out(folder_store: FolderStore) -> None:
+    """An object that somebody deletes, with its folder, while others are listed, is no error."""
+    for key in ("a/1", "a/2/x", "a/3"):
+        folder_store.write(key, b"x", TYPE)
+    listing = folder_store.listing("a/")
+    assert next(listing).key == "a/1"
+    folder_store.delete("a/2/x")
+    assert [one.key for one in listing] == ["a/3"]
+
+
+def test_many_may_delete_the_same(store: ObjectStore) -> None:
+    """Threads that delete the same objects, with the folders that become empty, do not disturb each other."""
+    keys = [f"deep/{number}/{number}/x" for number in range(40)]
+    for key in keys:
+        store.write(key, b"x", TYPE)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(store.delete, [key for key in keys for _ in range(4)]))
+    assert list(store.keys("")) == []
 
 
 def test_existence_is_that_of_an_object(store: ObjectStore) -> None:

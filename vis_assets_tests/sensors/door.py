@@ -1,7 +1,7 @@
 """An installation seen from its doors: what is sent in, one tick, what comes out."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -27,7 +27,7 @@ from nats.aio.client import Client
 from nats.aio.subscription import Subscription
 
 from vis_assets.assets.partitions import visualization_transforms
-from vis_assets.definitions import defs
+from vis_assets.definitions import ASSETS, defs
 from vis_assets.delivery import ledger
 from vis_assets.delivery.connection import NatsConnection
 from vis_assets.delivery.job_record import JobRecord
@@ -81,8 +81,10 @@ class Door:
         )
         every = build_resources(self.settings)
         self.resources = {name: every[name] for name in NEEDED}
+        self._every = {**every, "lease": None}
         self.specs = every["specs"]
         self._page_io = every["page_io_manager"]
+        self._nats_url = nats_url
         self.connection = NatsConnection(nats_url, "test")
         self._results: Subscription | None = None
 
@@ -104,6 +106,12 @@ class Door:
     ) -> None:
         """Disconnect."""
         self.connection.close()
+
+    def listen_again(self) -> None:
+        """Connect anew after the server was away, and listen to results from here on."""
+        self.connection.close()
+        self.connection = NatsConnection(self._nats_url, "test").open()
+        self._results = self.connection.run(lambda c: c.subscribe("worker.result.visualization"))
 
     def send(self, *payloads: bytes | dict[str, Any], headers: dict[str, str] | None = None) -> None:
         """Publish job messages."""
@@ -170,7 +178,7 @@ class Door:
         return [
             self.instance.create_run_for_job(
                 defs.resolve_job_def("visualization_map"),
-                tags=self._tags(request),
+                tags=self.tags(request),
                 status=status,
                 remote_job_origin=ORIGIN,
                 job_code_origin=CODE,
@@ -178,10 +186,18 @@ class Door:
             for request in requests
         ]
 
-    def perform(self, request: RunRequest, work: Callable[[], None] = lambda: None) -> DagsterRun:
-        """Make the run that a tick asked for, and let it work, really: it makes a small page."""
+    def perform(
+        self, request: RunRequest, work: Callable[[], None] = lambda: None, stages: Sequence[str] = ()
+    ) -> DagsterRun:
+        """Make the run that a tick asked for, and let it work, really: these stages of the graph, then a small page."""
+        upstream = [stage for stage in ASSETS if stage.key.to_user_string() in stages]
 
-        @asset(name="html_map", partitions_def=visualization_transforms, io_manager_key="pages")
+        @asset(
+            name="html_map",
+            partitions_def=visualization_transforms,
+            io_manager_key="pages",
+            deps=upstream,
+        )
         def small_page(_context: AssetExecutionContext) -> Output[MapPage]:
             work()
             figures: dict[str, Any] = {
@@ -192,12 +208,12 @@ class Door:
             }
             return Output(MapPage(PAGE, b"<html>", {"456_points.zip": b"data"}), metadata=figures)
 
-        tags = self._tags(request)
+        tags = self.tags(request)
         result = materialize(
-            [small_page],
+            [*upstream, small_page],
             partition_key=request.partition_key,
             instance=self.instance,
-            resources={"pages": self._page_io},
+            resources={**self._every, "pages": self._page_io},
             tags=tags,
             raise_on_error=False,
             run_config=QUIET,
@@ -217,7 +233,8 @@ class Door:
         """Keys of the objects of the store."""
         return sorted(open_store(self.settings).keys(prefix))
 
-    def _tags(self, request: RunRequest) -> dict[str, str]:
+    def tags(self, request: RunRequest) -> dict[str, str]:
+        """The tags that Dagster gives to the run of a request, whose partition is there from here on."""
         assert request.partition_key is not None
         assert request.run_key is not None
         self.instance.add_dynamic_partitions(str(visualization_transforms.name), [request.partition_key])

@@ -1,13 +1,16 @@
 """What a Qdrant that fails, refuses or is none means for a job; every error goes over a real wire."""
 
+import base64
 import datetime
+import json
 import ssl
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import grpc
 import pytest
@@ -132,6 +135,56 @@ def test_http_statuses(status: int, rest_place: tuple[Place, RestQdrant]) -> Non
     assert SECRET not in "".join(traceback.format_exception(caught.value))
     tries = len([path for _, path, _ in server.requests if path.startswith("/collections/")])
     assert tries == (3 if caught.value.retry else 1)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        lambda key: key,
+        json.dumps,
+        lambda key: json.dumps(key)[1:-1],
+        lambda key: quote(key, safe=""),
+        quote,
+        quote_plus,
+        lambda key: base64.b64encode(key.encode()).decode(),
+        lambda key: base64.urlsafe_b64encode(key.encode()).decode(),
+    ],
+    ids=["plain", "JSON", "inner JSON", "quote all", "quote", "quote_plus", "base64", "base64url"],
+)
+@pytest.mark.parametrize("key", ["canary/0a+1b?2c&3d>4e", 'canary "0a" \\ 1b', "canary??>>~~0a"])
+def test_a_key_is_hidden_however_it_is_written(
+    key: str, written: Callable[[str], str], rest_place: tuple[Place, RestQdrant]
+) -> None:
+    """A server may repeat the API key as it is, or as JSON, a URL or a token has it; none of these is passed on."""
+    place, server = rest_place
+    place.api_key = key
+    server.faults.append(Fault(400, body=f"<html>no: {written(key)} is none".encode()))
+    with pytest.raises(SourceRejected, match=r"\*\*\*") as caught:
+        place.fetch()
+    assert written(key).strip('"=') not in str(caught.value)
+
+
+@pytest.mark.parametrize("before", [265, 285, 299])
+def test_half_of_a_key_is_not_passed_on(before: int, rest_place: tuple[Place, RestQdrant]) -> None:
+    """A key that stands where a long answer is cut off is hidden before it is cut."""
+    place, server = rest_place
+    place.api_key = "K" * 40
+    server.faults.append(Fault(403, body=b"y" * before + b"K" * 40))
+    with pytest.raises(Unauthorized) as caught:
+        place.fetch()
+    assert "KK" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "key", [f"{SECRET}\n", f" {SECRET}", f"{SECRET}\t", f"{SECRET}\x00", f"{SECRET}é", f"{SECRET}€"]
+)
+@pytest.mark.parametrize("scheme", ["http", "grpc"])
+def test_a_key_that_no_request_can_carry(scheme: str, key: str, tmp_path: Path) -> None:
+    """A key with a line break, as files have one, is refused for good, without being quoted or sent."""
+    place = Place(f"{scheme}://127.0.0.1:1", LOOPBACK_ALLOWED, lambda change: None, tmp_path, api_key=key)
+    with pytest.raises(Unauthorized, match="line break") as caught:
+        place.fetch()
+    assert SECRET not in "".join(traceback.format_exception(caught.value))
 
 
 @pytest.mark.parametrize("fault", [Fault(503), Fault(429, {"Retry-After": "1"}), Fault(429, {"Retry-After": "soon"})])
