@@ -3,8 +3,6 @@
 import functools
 import http.server
 import io
-import os
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -18,21 +16,11 @@ from PIL import Image
 from vis_assets.page.content import MapContent
 from vis_assets.page.render import RenderedPage, render_page
 from vis_assets.protocol.visualization_config import VisualizationConfig
+from vis_assets_tests.install_browser import HEADLESS_ARGUMENTS, find_browser
 from vis_assets_tests.page.maps import HOSTILE, blobs, crowd, degenerate_maps
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.usefixtures("vendor_assets")]
 
-_ARGUMENTS = [
-    "--no-sandbox",
-    "--use-gl=angle",
-    "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-default-apps",
-    "--disable-sync",
-    "--no-first-run",
-]
 _IS_LOADED = """() => {
   const map = window.datamap;
   return !!(map && map.pointLayer && map.labelLayer && map.searchArray && map.pointLayer.isLoaded
@@ -120,21 +108,15 @@ class OpenedPage:
 Open = Callable[..., OpenedPage]
 
 
-def _find_browser() -> str:
-    names = ("chromium", "chromium-browser", "google-chrome")
-    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
-    if found is None:
-        pytest.skip("no browser: set CHROMIUM or put chromium on PATH to run the browser tests")
-    return found
-
-
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """One browser for this file; it ends with it, because its event loop would disturb other tests."""
     sync_api = pytest.importorskip("playwright.sync_api")
-    executable = _find_browser()
+    executable = find_browser()
+    if executable is None:
+        pytest.skip("no browser: set CHROMIUM or put chromium on PATH to run the browser tests")
     with sync_api.sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=executable, args=_ARGUMENTS)
+        running = playwright.chromium.launch(executable_path=executable, args=list(HEADLESS_ARGUMENTS))
         yield running
         running.close()
 
