@@ -151,7 +151,7 @@ async def write_result(client: Client, record: JobRecord, result: bytes, *, give
     """
     jetstream = client.jetstream(timeout=REQUEST_SECONDS)
     job_id, subject = record.job_id, f"visualization.results.{record.job_id}"
-    effort = {"failures": record.failures, "lost": record.lost, "given_up": given_up}
+    effort = {"failures": record.failures, "lost": record.lost, "given_up": given_up, "message": record.message}
     headers = {"Nats-Expected-Last-Subject-Sequence": "0", EFFORT_HEADER: json.dumps(effort)}
     try:
         await jetstream.publish(subject, result, headers=headers, stream=RESULT_STREAM)
@@ -172,6 +172,18 @@ async def read_result(client: Client, job_id: str) -> bytes | None:
     except NotFoundError:
         return None
     return message.data
+
+
+async def is_answer_to(client: Client, job_id: str, message_identity: str) -> bool:
+    """Whether the terminal result of a job is the answer to this very message, not to another with the same job id."""
+    try:
+        message = await client.jetstream(timeout=REQUEST_SECONDS).get_last_msg(
+            RESULT_STREAM, f"visualization.results.{job_id}"
+        )
+    except NotFoundError:
+        return False
+    effort = json.loads((message.headers or {}).get(EFFORT_HEADER, "{}"))
+    return bool(effort.get("message") == message_identity)
 
 
 async def write_dead_letter(client: Client, job_id: str, body: bytes) -> None:

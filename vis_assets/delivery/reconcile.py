@@ -250,7 +250,14 @@ class Reconciler:
         self._connection.run(answer)
 
     def _answer_again(self, message: QueuedMessage, parsed: ParsedJob, standing: bytes) -> None:
-        """The same job again: tell what it came to, and run nothing."""
+        """The same job again: tell what it came to, and run nothing.
+
+        The very message that was answered comes back with a server that was killed; its sender was told, or will be by
+        the record that still stands.
+        """
+        if self._connection.run(lambda c: ledger.is_answer_to(c, parsed.job.job_id, message.identity)):
+            self._acknowledge(message.reply, message.identity)
+            return
         sender = parsed.envelope
         self._publish_result(sender, parsed.job.job_id, standing, message.traceparent)
         self._acknowledge(message.reply, message.identity)

@@ -16,7 +16,7 @@ from vis_assets.delivery import ledger
 from vis_assets.delivery.connection import NatsConnection
 from vis_assets.delivery.decide import Limits
 from vis_assets.delivery.job_record import JobState
-from vis_assets.delivery.job_stream import ensure_stream, fetch, queue_depth
+from vis_assets.delivery.job_stream import QueuedMessage, ensure_stream, fetch, queue_depth
 from vis_assets.delivery.reconcile import Reconciler
 from vis_assets.protocol.result import Status, is_terminal
 from vis_assets.protocol.subjects import JOB_SUBJECT
@@ -68,11 +68,15 @@ class Bench:
     def say_to_cancel(self, payload: bytes) -> None:
         self.connection.run(lambda c: c.jetstream().publish(ledger.CANCEL_SUBJECT, payload))
 
+    def take(self) -> list[QueuedMessage]:
+        """The messages that wait."""
+        created = self.connection.run(ensure_stream)
+        return self.connection.run(lambda c: fetch(c, created, 10, 0.05))
+
     def tick(self) -> None:
         """What the sensor does: take in what waits, reconcile, ask for runs."""
         worker = self.worker
-        created = self.connection.run(ensure_stream)
-        for message in self.connection.run(lambda c: fetch(c, created, 10, 0.05)):
+        for message in self.take():
             worker.take_in(message)
         self.dagster.ask(worker.reconcile())
 
@@ -289,6 +293,20 @@ def test_an_end_that_was_put_off_does_not_draw_over_a_newer_page(bench: Bench):
     assert bench.page == b"<html>newer"
     newest = bench.connection.run(lambda c: ledger.read_newest(c, ["7/1"]))
     assert newest["7/1"][0] == "job-2"
+    assert bench.is_clean()
+
+
+def test_an_answered_message_that_comes_back_is_not_answered_again(bench: Bench):
+    """A server that was killed offers a message again that was acknowledged; its sender has been told."""
+    bench.publish(job(1))
+    (message,) = bench.take()
+    bench.worker.take_in(message)
+    bench.tick()
+    bench.dagster.end(bench.run_key())
+    bench.tick()
+    assert len(bench.terminal()) == 1
+    bench.worker.take_in(message)
+    assert len(bench.terminal()) == 1
     assert bench.is_clean()
 
 
