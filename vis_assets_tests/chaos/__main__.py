@@ -40,7 +40,7 @@ SETTINGS = {
 }
 HITS = 3
 """How often each step is to be hit at least, where there are attacks enough."""
-PACE_SECONDS = 20.0
+PACE_SECONDS = 12.0
 """How long the next attack waits at most for the jobs to get as far as it is."""
 
 

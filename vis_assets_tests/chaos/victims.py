@@ -196,7 +196,7 @@ class Arena:
 
 def _disks(home: Path) -> tuple[Disk, Disk]:
     """The disk of the S3 server, and that of Dagster."""
-    return Disk(home / "objects", 256), Disk(home / "installation", 2048)
+    return Disk(home / "objects", 1536), Disk(home / "installation", 1024)
 
 
 def give_back_disks(home: Path) -> None:
