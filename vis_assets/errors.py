@@ -111,5 +111,9 @@ class BrokerUnavailable(TransientError):
     """NATS cannot be reached, or refuses us: credentials may be on their way."""
 
 
+class BrokerRefused(BrokerUnavailable):
+    """NATS is there, and refuses this one message or request."""
+
+
 class ComputeFailed(TransientError):
     """Layout, clustering or rendering failed, or ran out of memory."""

@@ -69,7 +69,7 @@ class Settings(BaseSettings):
         Field(
             alias="PROCESSING_TIMEOUT_SECS",
             ge=1,
-            description="Seconds after which a run is stopped (Dagster's run monitoring)",
+            description="Seconds after which a run is killed, and its job tried again",
         ),
     ] = 3600
     worker_id: Annotated[

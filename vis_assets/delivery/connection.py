@@ -14,7 +14,7 @@ from nats.aio.client import Client
 from nats.js.errors import APIError, NotFoundError
 
 from vis_assets.delivery.access import NatsAccess
-from vis_assets.errors import BrokerUnavailable, InvalidSetting
+from vis_assets.errors import BrokerRefused, BrokerUnavailable, InvalidSetting
 from vis_assets.protocol.trace_context import trace_headers
 
 CONNECT_SECONDS = 5.0
@@ -92,15 +92,19 @@ class NatsConnection:
         """Run a coroutine function with the client, from any thread, and wait for its result.
 
         Raises:
-            BrokerUnavailable: the server does not answer, or refused.
+            BrokerRefused: the server answers, and refuses this.
+            BrokerUnavailable: the server does not answer.
         """
         before = self._client.last_error
         future = asyncio.run_coroutine_threadsafe(call(self._client), self._loop)
         try:
             return future.result(timeout)
-        except (nats.errors.Error, APIError, OSError, TimeoutError) as error:
+        except (nats.errors.MaxPayloadError, APIError) as error:
+            raise BrokerRefused(self._explain(error, before)) from None
+        except (nats.errors.Error, OSError, TimeoutError) as error:
             future.cancel()
-            raise BrokerUnavailable(self._explain(error, before)) from None
+            refused = self._client.is_connected and "permissions violation" in str(error).lower()
+            raise (BrokerRefused if refused else BrokerUnavailable)(self._explain(error, before)) from None
 
     def _explain(self, error: Exception, before: Exception | None) -> str:
         """Say why a call failed: a refusal comes apart from the answer that it keeps from coming."""

@@ -18,7 +18,7 @@ from vis_assets.protocol.trace_context import read_traceparent
 
 ACK = b"+ACK"
 MOST_UNCLAIMED = 1000
-"""How many sequences one look for unclaimed messages goes through."""
+"""How many messages one look for unclaimed ones takes at most."""
 NO_RESPONDERS = "503"
 ACK_SECONDS = 2.0
 """How long the confirmation of an acknowledgement may take."""
@@ -109,7 +109,8 @@ async def _pull(
     messages: list[Msg] = []
     while len(messages) < int(str(request["batch"])):
         message = await subscription.next_msg(timeout=expires_seconds + REQUEST_SECONDS)
-        status = (message.headers or {}).get("Status")
+        # A message of the stream has a reply subject; whatever its sender wrote into its headers, it is no status.
+        status = None if message.reply else (message.headers or {}).get("Status")
         if status == NO_RESPONDERS:
             raise BrokerUnavailable(f"stream {JOB_STREAM} has no consumer {JOB_CONSUMER}; the next tick makes it")
         if status is not None:
@@ -132,19 +133,22 @@ async def unclaimed(client: Client, stream_created: int, claimed: Collection[int
     jetstream = client.jetstream(timeout=REQUEST_SECONDS)
     info = await jetstream.consumer_info(JOB_STREAM, JOB_CONSUMER)
     state = (await jetstream.stream_info(JOB_STREAM)).state
-    if state.messages - (info.num_pending or 0) <= len(claimed):
+    if state.messages - (info.num_pending or 0) <= 0:
         return []
     handed_out = info.delivered.stream_seq if info.delivered else 0
-    found = []
-    for sequence in range(state.first_seq, handed_out + 1)[:MOST_UNCLAIMED]:
-        if sequence in claimed:
-            continue
-        try:
-            message = await jetstream.get_msg(JOB_STREAM, sequence)
-        except NotFoundError:
-            continue
-        traceparent = (message.headers or {}).get("traceparent")
-        found.append(QueuedMessage(message.data or b"", "", stream_created, sequence, 1, traceparent))
+    found: list[QueuedMessage] = []
+    sequence = state.first_seq
+    while sequence <= handed_out and len(found) < MOST_UNCLAIMED:
+        if sequence not in claimed:
+            try:
+                message = await jetstream.get_msg(JOB_STREAM, sequence, subject=">", next=True)
+            except NotFoundError:
+                break
+            sequence = message.seq or sequence
+            if sequence not in claimed and sequence <= handed_out:
+                traceparent = read_traceparent(message.headers)
+                found.append(QueuedMessage(message.data or b"", "", stream_created, sequence, 1, traceparent))
+        sequence += 1
     return found
 
 
@@ -162,6 +166,8 @@ async def acknowledge(client: Client, reply: str, message_identity: str) -> None
     if not reply:
         await _remove(client, message_identity)
         return
+    if not await _is_of_this_stream(client, message_identity):
+        return
     try:
         await client.request(reply, ACK, timeout=ACK_SECONDS)
     except (nats.errors.TimeoutError, nats.errors.NoRespondersError):
@@ -175,16 +181,23 @@ async def _remove(client: Client, message_identity: str) -> None:
 
 async def _still_holds(client: Client, message_identity: str) -> bool:
     """Whether the stream has the message. A server does not answer when a message is acknowledged a second time."""
-    created, _, sequence = message_identity.partition(":")
-    jetstream = client.jetstream(timeout=REQUEST_SECONDS)
+    if not await _is_of_this_stream(client, message_identity):
+        return False
     try:
-        info = await jetstream.stream_info(JOB_STREAM)
-        if info.created is None or int(info.created.timestamp()) != int(created):
-            return False
-        await jetstream.get_msg(JOB_STREAM, int(sequence))
+        sequence = int(message_identity.partition(":")[2])
+        await client.jetstream(timeout=REQUEST_SECONDS).get_msg(JOB_STREAM, sequence)
     except NotFoundError:
         return False
     return True
+
+
+async def _is_of_this_stream(client: Client, message_identity: str) -> bool:
+    """Whether the stream is the one that the message was in: made anew, it gives the sequence to another message."""
+    try:
+        info = await client.jetstream(timeout=REQUEST_SECONDS).stream_info(JOB_STREAM)
+    except NotFoundError:
+        return False
+    return info.created is not None and int(info.created.timestamp()) == int(message_identity.partition(":")[0])
 
 
 async def queue_depth(client: Client) -> tuple[int, int]:

@@ -5,13 +5,15 @@ neither renew the lease nor obey in time. It watches its parent, the run:
 
 - alive and not stopped: the lease is renewed;
 - the job was canceled, has ended, or is at a later attempt, or the time is up: the run is killed;
-- the run has ended: so does this process.
+- the run has ended: so does this process, after it removed the run's files: a run that is killed cannot.
 
-Run as `python -m vis_assets.delivery.lease_keeper RUN_ID JOB_ID ATTEMPT PID TIMEOUT_SECONDS` with the run's NATS_….
+Run as `python -m vis_assets.delivery.lease_keeper RUN_ID JOB_ID ATTEMPT PID TIMEOUT_SECONDS FOLDER`, with the run's
+NATS_….
 """
 
 import contextlib
 import os
+import shutil
 import signal
 import sys
 import time
@@ -90,7 +92,7 @@ def _renew_or_end(watch: Watch, connection: NatsConnection) -> None:
 
 def main(arguments: list[str]) -> None:
     """Watch the run that the arguments name."""
-    run_id, job_id, attempt, pid, timeout = arguments
+    run_id, job_id, attempt, pid, timeout, folder = arguments
     watch = Watch(run_id, job_id, int(attempt), int(pid), time.monotonic() + float(timeout))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     while not watch.is_over:
@@ -104,6 +106,7 @@ def main(arguments: list[str]) -> None:
             time.sleep(LOOK_SECONDS)
             if time.monotonic() > watch.deadline and not watch.is_over:
                 os.kill(watch.pid, signal.SIGKILL)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

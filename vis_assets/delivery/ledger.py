@@ -9,8 +9,11 @@ DLQ_VISUALIZATION_TRANSFORMS  stream       visualization.dead.{job_id}: jobs tha
 VISUALIZATION_CONTROL   stream             workers.visualization-transform.cancel: {"job_id": ...}
 """
 
+import asyncio
 import contextlib
+import hashlib
 import json
+import logging
 import re
 import time
 from collections.abc import Iterable
@@ -38,8 +41,17 @@ EFFORT_HEADER = "Vis-Assets-Effort"
 WRONG_LAST_SEQUENCE = 10071
 NO_MESSAGE_FOUND = 10057
 DAY_SECONDS = 86_400.0
+MAX_CANCEL_BYTES = 1000
+"""Longest message that asks to cancel a job."""
+READ_AT_ONCE = 50
+"""How many values are asked for at the same time."""
+HEADER_ROOM = 1000
+"""How much of a message's size its headers may take."""
 MARKER_SECONDS = 600.0
 """How long the marker of a removed record stays: nats-server writes down what was removed every two minutes."""
+
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -81,23 +93,34 @@ async def read_records(client: Client, removed: set[str] | None = None) -> list[
         client: connected.
         removed: keys that are known to be removed; those found here are added. Who reads often keeps this.
     """
-    jetstream = client.jetstream(timeout=REQUEST_SECONDS)
     removed = set() if removed is None else removed
-    held = []
-    for key in await _keys(client, JOBS):
-        if key in removed:
-            continue
-        try:
-            message = await jetstream.get_last_msg(f"KV_{JOBS}", f"$KV.{JOBS}.{key}")
-        except NotFoundError:
-            continue
-        if KV_OP not in (message.headers or {}):
-            held.append(Held(JobRecord.decode(message.data or b"{}"), message.seq or 0))
-        elif message.time is not None and time.time() - message.time.timestamp() > MARKER_SECONDS:
-            await _purge(client, key, message.seq or 0)
-        else:
-            removed.add(key)
+    keys = [key for key in await _keys(client, JOBS) if key not in removed]
+    held: list[Held] = []
+    for begin in range(0, len(keys), READ_AT_ONCE):
+        found = await asyncio.gather(
+            *(_read_or_purge(client, key, removed) for key in keys[begin : begin + READ_AT_ONCE])
+        )
+        held += [one for one in found if one is not None]
     return held
+
+
+async def _read_or_purge(client: Client, key: str, removed: set[str]) -> Held | None:
+    """Read one record; what stands for a removed one goes to `removed`, or goes for good."""
+    try:
+        message = await client.jetstream(timeout=REQUEST_SECONDS).get_last_msg(f"KV_{JOBS}", f"$KV.{JOBS}.{key}")
+    except NotFoundError:
+        return None
+    if KV_OP not in (message.headers or {}):
+        try:
+            return Held(JobRecord.decode(message.data or b"{}"), message.seq or 0)
+        except (ValueError, KeyError, TypeError):
+            _log.exception("the record of job %s in the bucket %s cannot be read; it is left alone", key, JOBS)
+            return None
+    if message.time is not None and time.time() - message.time.timestamp() > MARKER_SECONDS:
+        await _purge(client, key, message.seq or 0)
+    else:
+        removed.add(key)
+    return None
 
 
 async def create_record(client: Client, record: JobRecord) -> bool:
@@ -186,16 +209,24 @@ async def is_answer_to(client: Client, job_id: str, message_identity: str) -> bo
     return bool(effort.get("message") == message_identity)
 
 
-async def write_dead_letter(client: Client, job_id: str, body: bytes) -> None:
-    """Keep a job that was given up; written twice, it is kept once."""
+async def write_dead_letter(client: Client, job_id: str, letter: dict[str, Any]) -> None:
+    """Keep a job that was given up; written twice, it is kept once.
+
+    A job that is too large for one message, its secrets sealed, is left out; its size and SHA-256 stay.
+    """
+    body = json.dumps(letter, ensure_ascii=False).encode()
+    if len(body) > client.max_payload - HEADER_ROOM:
+        job = json.dumps(letter["job"], ensure_ascii=False).encode()
+        about = {"bytes": len(job), "sha256": hashlib.sha256(job).hexdigest()}
+        body = json.dumps({**letter, "job": None, "job_left_out": about}, ensure_ascii=False).encode()
     await client.jetstream(timeout=REQUEST_SECONDS).publish(f"visualization.dead.{job_id}", body, stream=DEAD_STREAM)
 
 
-def dead_letter(record: JobRecord, error: str, sealed_job: bytes, now: float) -> bytes:
+def dead_letter(record: JobRecord, error: str, sealed_job: bytes, now: float) -> dict[str, Any]:
     """Write down a job that was given up: why, after how many attempts, and the job itself, secrets sealed."""
     about = {"job_id": record.job_id, "error": error, "failures": record.failures, "lost": record.lost, "at": now}
     sender = {"partition": record.partition, "traceparent": record.traceparent}
-    return json.dumps({**about, **sender, "job": json.loads(sealed_job)}).encode()
+    return {**about, **sender, "job": json.loads(sealed_job)}
 
 
 async def read_dead_letters(client: Client) -> dict[str, dict[str, Any]]:
@@ -279,14 +310,9 @@ async def note_cancel(client: Client, job_id: str) -> None:
     await bucket.put(job_id, b"{}")
 
 
-async def is_canceled(client: Client, job_id: str) -> bool:
-    """Whether somebody asked to cancel a job before it was taken in."""
-    bucket = await client.jetstream(timeout=REQUEST_SECONDS).key_value(CANCELS)
-    try:
-        await bucket.get(job_id)
-    except KeyNotFoundError:
-        return False
-    return True
+async def canceled_jobs(client: Client) -> set[str]:
+    """Return the ids of the jobs that somebody asked to cancel within the last day."""
+    return set(await _keys(client, CANCELS))
 
 
 async def read_newest(client: Client, pages: Iterable[str]) -> dict[str, tuple[str, tuple[int, int]]]:
@@ -320,26 +346,25 @@ async def claim_page(client: Client, record: JobRecord) -> bool:
             return True
 
 
-async def read_cancels(client: Client) -> list[str]:
-    """Return the job ids of the cancel messages that wait, and remove the messages."""
+async def hear_cancels(client: Client) -> None:
+    """Write down the jobs that waiting messages ask to cancel, then remove the messages."""
     jetstream = client.jetstream(timeout=REQUEST_SECONDS)
-    job_ids = []
     for _ in range((await jetstream.stream_info(CONTROL_STREAM)).state.messages):
         first = (await jetstream.stream_info(CONTROL_STREAM)).state.first_seq
         message = await jetstream.get_msg(CONTROL_STREAM, first)
         job_id = _job_id_of(message.data or b"")
         if job_id is not None:
             await note_cancel(client, job_id)
-            job_ids.append(job_id)
         await jetstream.delete_msg(CONTROL_STREAM, first)
-    return job_ids
 
 
 def _job_id_of(payload: bytes) -> str | None:
     """Read a cancel message; anything else is dropped."""
+    if len(payload) > MAX_CANCEL_BYTES:
+        return None
     try:
         job_id = json.loads(payload)["job_id"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
     return job_id if isinstance(job_id, str) and re.fullmatch(r"[A-Za-z0-9_-]{1,64}", job_id) else None
 

@@ -22,7 +22,7 @@ from vis_assets.delivery.intake import Rejection, examine
 from vis_assets.delivery.job_record import JobRecord, JobState
 from vis_assets.delivery.job_stream import QueuedMessage, acknowledge, extend, unclaimed
 from vis_assets.delivery.ledger import Held
-from vis_assets.errors import BrokerUnavailable, VisAssetsError
+from vis_assets.errors import BrokerRefused, BrokerUnavailable, VisAssetsError
 from vis_assets.protocol.job import JobEnvelope, ParsedJob
 from vis_assets.protocol.result import progress_message, result_message, retrying_message
 from vis_assets.protocol.stages import Stage
@@ -94,13 +94,11 @@ class Reconciler:
         Returns:
             The jobs whose runs are to be asked for now. Asking twice for a run of one key makes one run.
         """
-        self._hear_cancels()
-        held = {h.record.job_id: h for h in self._records()}
+        self._connection.run(ledger.hear_cancels)
+        held = {h.record.job_id: h for h in self._cancel(self._records())}
         if not held:
             return []
-        records = [h.record for h in held.values()]
-        keys = [record.run_key for record in records if record.state is JobState.RUNNING]
-        runs = {key: view for key in keys if (view := self._runs.view(key)) is not None}
+        records, runs = self._see([h.record for h in held.values()])
         newest = self._connection.run(lambda c: ledger.read_newest(c, (record.page for record in records)))
         wanted = []
         for action in plan(records, runs, newest, self._limits, self._clock()):
@@ -111,15 +109,36 @@ class Reconciler:
                 wanted.append(record)
         return wanted
 
+    def _see(self, records: Sequence[JobRecord]) -> tuple[list[JobRecord], dict[str, RunView]]:
+        """Look at the runs of the records; a record whose run cannot be looked at is left out for now."""
+        seen, runs = [], {}
+        for record in records:
+            try:
+                view = self._runs.view(record.run_key) if record.state is JobState.RUNNING else None
+            except BrokerUnavailable:
+                raise
+            except Exception:  # noqa: BLE001 - whatever is wrong with one run must not keep the others waiting
+                _log.exception("job %s: its run cannot be looked at", record.job_id, extra=_context(record))
+                continue
+            seen.append(record)
+            if view is not None:
+                runs[record.run_key] = view
+        return seen, runs
+
     def _try(self, action: Action, held: Held) -> JobRecord | None:
         """Carry out one action; what goes wrong with one job must not keep the others waiting."""
+        about = (held.record.job_id, type(action).__name__)
         try:
             return self._carry_out(action, held)
+        except BrokerRefused as error:
+            _log.warning("job %s: %s is put off: %s", *about, error, extra=_context(held.record))
         except BrokerUnavailable:
             raise
         except VisAssetsError as error:
-            _log.warning("job %s: %s is put off: %s", held.record.job_id, type(action).__name__, error)
-            return None
+            _log.warning("job %s: %s is put off: %s", *about, error, extra=_context(held.record))
+        except Exception:  # noqa: BLE001 - a defect that one job brings to light must not keep the others waiting
+            _log.exception("job %s: %s is put off", *about, extra=_context(held.record))
+        return None
 
     def free_slots(self) -> int:
         """Count how many more transforms may be worked on; jobs that wait for a later attempt take no slot."""
@@ -145,22 +164,26 @@ class Reconciler:
         Raises:
             StoreUnavailable: nothing was changed; the message comes again.
         """
+        try:
+            return self._take_in(message)
+        except BrokerRefused as error:
+            _log.warning("message %s is put off: %s", message.identity, error)
+            return False
+
+    def _take_in(self, message: QueuedMessage) -> bool:
         verdict = examine(message.payload)
         if isinstance(verdict, Rejection):
             _log.warning("message %s is no job: %s", message.identity, verdict.reason)
             self._refuse(message, verdict)
             return False
         job = verdict.job
-        standing = self._connection.run(lambda c: ledger.read_result(c, job.job_id))
-        if standing is not None:
-            self._answer_again(message, verdict, standing)
-            return False
         held = self._held(job.job_id)
         if held is not None:
             self._adopt(held, message)
             return False
+        if self._answered(message, verdict):
+            return False
         self._jobs.save(verdict)
-        canceled = self._connection.run(lambda c: ledger.is_canceled(c, job.job_id))
         record = JobRecord(
             job.job_id,
             job.partition_key,
@@ -168,13 +191,40 @@ class Reconciler:
             job.owner,
             (message.stream_created, message.sequence),
             message.reply,
-            canceled=canceled,
+            canceled=job.job_id in self._connection.run(ledger.canceled_jobs),
             traceparent=message.traceparent,
         )
-        created = self._connection.run(lambda c: ledger.create_record(c, record))
-        if created:
-            self._tell(record, verdict.envelope, progress_message(verdict.envelope, Stage.STARTING, 0))
-        return created
+        others = {one.record.partition for one in self._records()}
+        if not self._connection.run(lambda c: ledger.create_record(c, record)):
+            return False
+        # Somebody may have taken it in, and brought it to its end, while it was being stored here.
+        if self._answered(message, verdict):
+            self._connection.run(lambda c: ledger.remove_record(c, record.job_id))
+            return False
+        self._tell(record, verdict.envelope, progress_message(verdict.envelope, Stage.STARTING, 0))
+        if record.partition in others:
+            self._park(record)
+        return True
+
+    def _answered(self, message: QueuedMessage, parsed: ParsedJob) -> bool:
+        """Answer a message whose job has its terminal result; return whether it has."""
+        standing = self._connection.run(lambda c: ledger.read_result(c, parsed.job.job_id))
+        if standing is None:
+            return False
+        self._answer_again(message, parsed, standing)
+        return True
+
+    def _park(self, record: JobRecord) -> None:
+        """Take the message of a job that waits long out of the queue: the record alone holds the job then.
+
+        A consumer hands out only so many messages that are not acknowledged: jobs that wait would stop all others.
+        """
+        if record.reply is None:
+            return
+        self._acknowledge(record.reply, record.message)
+        parked = self._held(record.job_id)
+        if parked is not None:
+            self._replace(parked.record.acknowledged(), parked)
 
     def _carry_out(self, action: Action, held: Held) -> JobRecord | None:
         if isinstance(action, Start):
@@ -204,11 +254,8 @@ class Reconciler:
         _log.warning("job %s: attempt %d failed: %s", *about, extra=_context(record))
         retrying = retrying_message(sender, record.attempt - 1, action.delay_seconds, record.error or "")
         self._tell(record, sender, retrying)
-        if record.reply is not None and action.delay_seconds > self._limits.park_seconds:
-            self._acknowledge(record.reply, record.message)
-            parked = self._held(record.job_id)
-            if parked is not None:
-                self._replace(parked.record.acknowledged(), parked)
+        if action.delay_seconds > self._limits.park_seconds:
+            self._park(record)
 
     def _finish(self, action: Finish, held: Held) -> None:
         record = action.record.to_end(action.ending)
@@ -269,11 +316,13 @@ class Reconciler:
         else:
             self._replace(held.record.answering_at(message.reply), held)
 
-    def _hear_cancels(self) -> None:
-        for job_id in self._connection.run(ledger.read_cancels):
-            held = self._held(job_id)
-            if held is not None and not held.record.canceled:
-                self._replace(held.record.to_cancel(), held)
+    def _cancel(self, records: Sequence[Held]) -> Sequence[Held]:
+        """Mark the records of jobs that are to be canceled; return the records as they are then."""
+        wanted = self._connection.run(ledger.canceled_jobs)
+        marks = [h for h in records if h.record.job_id in wanted and not h.record.canceled and h.record.ending is None]
+        for held in marks:
+            self._replace(held.record.to_cancel(), held)
+        return self._records() if marks else records
 
     def _records(self) -> list[Held]:
         return self._connection.run(lambda c: ledger.read_records(c, self._removed))

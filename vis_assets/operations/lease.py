@@ -72,8 +72,10 @@ class Lease:
             try:
                 with NatsConnection(self._access, "vis_assets lease of worker") as connection:
                     self._campaign(connection)
-            except VisAssetsError:
+            except Exception as error:  # noqa: BLE001 - whatever it is, the next attempt may succeed
                 # Health says so; the lease runs out if this lasts.
+                if not isinstance(error, VisAssetsError):
+                    _log.exception("the lease could not be renewed")
                 self._wake.wait(min(LONGEST_PAUSE_SECONDS, self._seconds / 10))
 
     def _campaign(self, connection: NatsConnection) -> None:

@@ -123,10 +123,10 @@ class Watch:
                 with NatsConnection(self._access, "vis_assets watch of worker") as connection:
                     while not self._closed.wait(self._look(connection)):
                         pass
-            except VisAssetsError as error:
-                said = str(error)
+            except Exception as error:  # noqa: BLE001 - who watches must not die of what is seen
+                said = str(error) if isinstance(error, VisAssetsError) else f"{type(error).__name__}: {error}"
                 if self._sight.nats_error is None:
-                    _log.warning("%s", said)
+                    _log.warning("%s", said, exc_info=not isinstance(error, VisAssetsError))
                 self._note(nats_error=said)
                 self._closed.wait(1)
 
@@ -152,9 +152,10 @@ class Watch:
             self._note(store_asked=time.monotonic())
             try:
                 self._store.exists("specs/0/latest.json")
-            except VisAssetsError as error:
+            except Exception as error:  # noqa: BLE001 - see above
+                said = str(error) if isinstance(error, VisAssetsError) else f"{type(error).__name__}: {error}"
                 if self._sight.store_error is None:
-                    _log.warning("%s", error)
-                self._note(store_asked=None, store_error=str(error))
+                    _log.warning("%s", said, exc_info=not isinstance(error, VisAssetsError))
+                self._note(store_asked=None, store_error=said)
             else:
                 self._note(store_asked=None, store_error=None, store_seen=True)

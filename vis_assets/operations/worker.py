@@ -18,6 +18,7 @@ from types import FrameType
 
 from vis_assets.delivery.job_record import JobState
 from vis_assets.delivery.leadership import new_holder
+from vis_assets.errors import InvalidSetting
 from vis_assets.operations.dagster_process import SUPERVISOR
 from vis_assets.operations.health import Reason, State, reasons, tick_age
 from vis_assets.operations.home import child_environment, claim, prepare_home
@@ -192,6 +193,26 @@ class Worker:
         return Answer(503 if found else 200, json.dumps(body).encode() + b"\n", "application/json")
 
 
+def require_shared(settings: Settings) -> None:
+    """Refuse a worker with a shared database whose jobs another worker could not go on with.
+
+    Raises:
+        InvalidSetting: the key or the store is this machine's own.
+    """
+    if settings.postgres_url is None:
+        return
+    if settings.secret_key is None:
+        raise InvalidSetting(
+            "VIS_ASSETS_POSTGRES_URL is set, so another worker may take over, but could not open the secrets of jobs; "
+            "set VIS_ASSETS_SECRET_KEY, the same for all"
+        )
+    if settings.s3_bucket_name is None and settings.store_dir is None:
+        raise InvalidSetting(
+            "VIS_ASSETS_POSTGRES_URL is set, so another worker may take over, but would not find the jobs; "
+            "set S3_BUCKET_NAME, or VIS_ASSETS_STORE_DIR to a folder that all share"
+        )
+
+
 def run_worker(settings: Settings) -> int:
     """Run a worker until it is told to stop.
 
@@ -199,9 +220,10 @@ def run_worker(settings: Settings) -> int:
         The exit code: 0 after an orderly end.
 
     Raises:
-        InvalidSetting: something else works in the same home folder.
+        InvalidSetting: something else works in the same home folder, or a standby could not take over.
     """
     configure_logging(settings)
+    require_shared(settings)
     signals = Signals()
     signals.take()
     home = prepare_home(settings)

@@ -98,7 +98,7 @@ class LlmConfig(BaseModel):
 
     model_config = ConfigDict(strict=True, frozen=True)
 
-    llm_id: int | None = None
+    llm_id: Annotated[int, Field(ge=0, lt=2**63)] | None = None
     provider: Annotated[str, Field(min_length=1, max_length=64)]
     model: Annotated[str, Field(min_length=1, max_length=255)]
     api_key: SecretStr | None = None

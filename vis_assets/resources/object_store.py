@@ -136,7 +136,8 @@ class FolderStore:
 
     def exists(self, key: str) -> bool:
         """See ObjectStore."""
-        return self.path(key).is_file()
+        with self._translated("look up", key):
+            return self.path(key).is_file()
 
     def keys(self, prefix: str) -> Iterator[str]:
         """See ObjectStore."""

@@ -1,9 +1,11 @@
 """What lives exactly as long as a run: a folder for its files, and its connection for progress."""
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,12 +21,30 @@ from vis_assets.settings import Settings
 SCRATCH_PREFIX = "vis-assets-run-"
 
 
-def scratch_resource() -> ResourceDefinition:
-    """A folder for memory-mapped arrays and files on their way to the store, removed when the run ends."""
+def scratch_folder(run_id: str) -> Path:
+    """Where a run keeps its files; its name leads to the run."""
+    return Path(tempfile.gettempdir()) / f"{SCRATCH_PREFIX}{run_id}"
 
-    def open_folder(_context: InitResourceContext) -> Iterator[Path]:
-        with tempfile.TemporaryDirectory(prefix=SCRATCH_PREFIX, ignore_cleanup_errors=True) as folder:
-            yield Path(folder)
+
+def scratch_folders() -> Iterator[tuple[Path, str]]:
+    """The folders of runs on this machine, each with the run's id."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{SCRATCH_PREFIX}*"):
+        yield folder, folder.name.removeprefix(SCRATCH_PREFIX)
+
+
+def scratch_resource() -> ResourceDefinition:
+    """A folder for memory-mapped arrays and files on their way to the store, removed when the run ends.
+
+    That of a run that was killed is removed by its lease keeper, or by the sensor `retention`.
+    """
+
+    def open_folder(context: InitResourceContext) -> Iterator[Path]:
+        folder = scratch_folder(context.run_id or uuid.uuid4().hex)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
     return ResourceDefinition(open_folder, description="Folder for the files of one run.")
 
@@ -52,9 +72,10 @@ def lease_resource(settings: Settings) -> ResourceDefinition:
             yield None
             return
         watched = [run.run_id, delivery.job_id, str(delivery.attempt), str(os.getpid())]
+        scratch = str(scratch_folder(run.run_id))
         command = [sys.executable, "-m", "vis_assets.delivery.lease_keeper", *watched]
         environment = {**os.environ, **settings.nats_variables}
-        keeper = subprocess.Popen([*command, str(settings.processing_timeout_secs)], env=environment)  # noqa: S603 - ours
+        keeper = subprocess.Popen([*command, str(settings.processing_timeout_secs), scratch], env=environment)  # noqa: S603 - ours
         try:
             yield None
         finally:

@@ -1,5 +1,6 @@
 """The door for jobs: each tick reconciles, and waits for messages, which become runs."""
 
+import functools
 import time
 
 from dagster import (
@@ -28,6 +29,8 @@ from vis_assets.settings import Settings
 
 TICK_SECONDS = 4.3
 """How long a tick waits for messages: Dagster starts the next one 5 s after this one began."""
+BACKSTOP_SECONDS = 120
+"""How long after a run's lease keeper should have ended it Dagster does."""
 POLL_SECONDS = 0.5
 """How often a waiting tick reconciles."""
 
@@ -47,7 +50,6 @@ def job_queue(
         if not place.leads:
             return SkipReason(f"standby: {place.holder} reconciles")
         wanted = _wait(worker, connection, jobs, settings)
-        connection.run(lambda c: note_tick(c, place.holder))
     if not wanted:
         return SkipReason("no run is to be started")
     return SensorResult(
@@ -61,9 +63,12 @@ def job_queue(
 def _wait(worker: Reconciler, connection: NatsConnection, jobs: DeliveredJobs, settings: Settings) -> list[JobRecord]:
     stream_created = connection.run(ensure_stream)
     deadline = time.monotonic() + TICK_SECONDS
-    takes_in = False
+    takes_in = noted = False
     while (place := standing(connection, settings)).leads:
         wanted = reconcile(worker, may_start=not place.draining)
+        if not noted:
+            connection.run(functools.partial(note_tick, holder=place.holder))
+            noted = True
         left = deadline - time.monotonic()
         if wanted or left <= 0:
             return wanted
@@ -88,9 +93,14 @@ def _poll(connection: NatsConnection, stream_created: int, batch: int, seconds: 
     return connection.run(poll)
 
 
+def _longest_run_seconds(settings: Settings) -> int:
+    """When Dagster itself stops a run whose lease keeper did not; sooner, it could be taken for a person's cancel."""
+    return settings.processing_timeout_secs + BACKSTOP_SECONDS
+
+
 def _run_request(record: JobRecord, settings: Settings) -> RunRequest:
     return RunRequest(
         run_key=record.run_key,
         partition_key=record.partition,
-        tags={**tags_for(record, settings.worker_id), "dagster/max_runtime": str(settings.processing_timeout_secs)},
+        tags={**tags_for(record, settings.worker_id), "dagster/max_runtime": str(_longest_run_seconds(settings))},
     )

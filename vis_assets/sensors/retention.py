@@ -4,9 +4,11 @@ What JetStream holds goes by itself (`delivery.ledger.ensure`), and so do Dagste
 Each pass is bounded and may be repeated; where it ended is in the sensor's cursor.
 """
 
+import contextlib
 import json
 import logging
 import re
+import shutil
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -29,6 +31,7 @@ from vis_assets.errors import ObjectMissing
 from vis_assets.resources.delivered_jobs import DeliveredJobs
 from vis_assets.resources.object_store import ObjectStore, open_store
 from vis_assets.resources.pages import ATTEMPTS
+from vis_assets.resources.run_scope import scratch_folders
 from vis_assets.resources.specs import LATEST, SPECS
 from vis_assets.sensors.old_runs import Pass, forget_logs, forget_runs
 from vis_assets.sensors.reconciliation import reconciler
@@ -120,12 +123,25 @@ def prune(
         "log folders": lambda mark: forget_logs(instance, before(settings.run_days), mark),
         "specs": specs,
         "attempts": attempts,
+        "run folders": lambda _: _forget_scratch(instance),
     }
     passes = {what: _attempted(what, kind, (marks or {}).get(what, "")) for what, kind in kinds.items()}
     return Pruned(
         {what: done.removed for what, done in passes.items() if done is not None},
         {what: done.mark if done is not None else (marks or {}).get(what, "") for what, done in passes.items()},
     )
+
+
+def _forget_scratch(instance: DagsterInstance) -> Pass:
+    """Remove the folders of runs that were killed; of a run that this Dagster does not know, only one of yesterday."""
+    removed, before = 0, time.time() - DAY_SECONDS
+    for folder, run_id in scratch_folders():
+        run = instance.get_run_by_id(run_id)
+        with contextlib.suppress(FileNotFoundError):
+            if run.is_finished if run is not None else folder.stat().st_mtime < before:
+                shutil.rmtree(folder, ignore_errors=True)
+                removed += 1
+    return Pass(removed, "")
 
 
 def _summary(pruned: Pruned) -> str:

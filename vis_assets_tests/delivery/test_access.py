@@ -390,7 +390,7 @@ def test_the_doctor_gets_in(doors: Doors, tmp_path: Path) -> None:
 RUN = """
 import os, subprocess, sys
 watched = ["run", "job-without-a-record", "1", str(os.getpid())]
-subprocess.run([sys.executable, "-m", "vis_assets.delivery.lease_keeper", *watched, "60"])
+subprocess.run([sys.executable, "-m", "vis_assets.delivery.lease_keeper", *watched, "60", "/nonexistent"])
 """
 
 

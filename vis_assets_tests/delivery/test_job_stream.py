@@ -17,6 +17,7 @@ from vis_assets.delivery.job_stream import (
     extend,
     fetch,
     queue_depth,
+    unclaimed,
 )
 from vis_assets.operations.embedded_servers import EmbeddedNats, start_nats
 from vis_assets.protocol.subjects import JOB_CONSUMER, JOB_STREAM, JOB_SUBJECT
@@ -262,3 +263,52 @@ def test_the_trace_of_the_sender_comes_with_the_message(nats: NatsConnection) ->
         return [*await take(client, 1), *await take(client, 1)]
 
     assert [message.traceparent for message in nats.run(work)] == [TRACE, None]
+
+
+def test_a_stream_made_anew_loses_no_message_to_an_old_acknowledgement(nats: NatsConnection) -> None:
+    """The message with the same sequence in a stream that was made anew is another one, and stays."""
+
+    async def recreate(client: Client) -> tuple[str, str]:
+        jetstream = client.jetstream()
+        await ensure_stream(client)
+        await publish(client, b"old")
+        (old,) = await take(client)
+        await jetstream.delete_stream(JOB_STREAM)
+        await asyncio.sleep(1.1)  # creation times are compared by whole seconds
+        await ensure_stream(client)
+        await publish(client, b"new")
+        await take(client)
+        return old.reply, old.identity
+
+    reply, identity = nats.run(recreate)
+    nats.run(lambda c: acknowledge(c, reply, identity))
+    assert nats.run(queue_depth) == (0, 1)
+
+
+def test_headers_of_a_message_are_no_status(nats: NatsConnection) -> None:
+    """A sender that writes a status into the headers does not end the pull, and a bad traceparent is dropped."""
+
+    async def send(client: Client) -> tuple[list[QueuedMessage], list[QueuedMessage]]:
+        created = await ensure_stream(client)
+        headers = {"Status": "408", "traceparent": "x" * 5000}
+        await client.jetstream().publish(JOB_SUBJECT, b"first", headers=headers)
+        await client.jetstream().publish(JOB_SUBJECT, b"second", headers={"Traceparent": TRACE})
+        taken = await take(client)
+        return taken, await unclaimed(client, created, [])
+
+    taken, found = nats.run(send)
+    for messages in (taken, found):
+        assert [(m.payload, m.traceparent) for m in messages] == [(b"first", None), (b"second", TRACE)]
+
+
+def test_only_unclaimed_messages_are_found(nats: NatsConnection) -> None:
+    """Of what was handed out, the messages that no record claims are found, over gaps, and whatever else is claimed."""
+
+    async def look(client: Client) -> list[int]:
+        created = await ensure_stream(client)
+        await publish(client, *(b"%d" % n for n in range(8)))
+        for message in (await take(client, 6))[1:3]:
+            await acknowledge(client, message.reply, message.identity)
+        return [message.sequence for message in await unclaimed(client, created, {1, 2, 3, 5, 99, 100})]
+
+    assert nats.run(look) == [4, 6]

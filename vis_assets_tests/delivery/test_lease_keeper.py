@@ -27,9 +27,9 @@ PATIENCE = 60.0
 """How long a test waits for what must come."""
 PARENT = """
 import os, subprocess, sys, time
-command = [sys.executable, "-m", "vis_assets.delivery.lease_keeper", *sys.argv[1:4], str(os.getpid()), sys.argv[4]]
+command = [sys.executable, "-m", "vis_assets.delivery.lease_keeper", *sys.argv[1:4], str(os.getpid()), *sys.argv[4:6]]
 print(subprocess.Popen(command).pid, flush=True)
-time.sleep(float(sys.argv[5]))
+time.sleep(float(sys.argv[6]))
 """
 """A run's process: starts its keeper, and works."""
 
@@ -56,10 +56,12 @@ class Yard:
     """Where runs are started, and the server that they know."""
 
     url: str
+    folder: Path
+    """Of each run's files."""
     runs: list[Run] = field(default_factory=list)
 
     def start(self, timeout_seconds: float = LONG, work_seconds: float = LONG, attempt: int = 2) -> Run:
-        arguments = [RUN, RECORD.job_id, str(attempt), str(timeout_seconds), str(work_seconds)]
+        arguments = [RUN, RECORD.job_id, str(attempt), str(timeout_seconds), str(self.folder), str(work_seconds)]
         process = subprocess.Popen(
             [sys.executable, "-c", PARENT, *arguments],
             env={**os.environ, "NATS_URL": self.url},
@@ -80,10 +82,10 @@ class Yard:
 
 
 @pytest.fixture
-def yard(nats: NatsConnection, nats_server: EmbeddedNats) -> Iterator[Yard]:
+def yard(nats: NatsConnection, nats_server: EmbeddedNats, tmp_path: Path) -> Iterator[Yard]:
     """A server with the record of a job whose second attempt runs."""
     prepare(nats)
-    made = Yard(nats_server.url)
+    made = Yard(nats_server.url, tmp_path / "run")
     yield made
     made.end()
 
@@ -220,9 +222,20 @@ def test_a_run_whose_time_is_up_is_killed_and_it_is_noted(yard: Yard, nats: Nats
     assert lease.timed_out
 
 
-def test_without_nats_a_run_whose_time_is_up_is_killed_all_the_same() -> None:
+def test_a_run_that_is_killed_leaves_no_files(yard: Yard) -> None:
+    """Who cannot clean up any more has its folder of vectors removed."""
+    yard.folder.mkdir()
+    (yard.folder / "vectors.npy").write_bytes(b"x")
+    assert yard.start(timeout_seconds=4.0).was_killed
+    deadline = time.monotonic() + PATIENCE
+    while yard.folder.exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not yard.folder.exists()
+
+
+def test_without_nats_a_run_whose_time_is_up_is_killed_all_the_same(tmp_path: Path) -> None:
     """The end of a run does not wait for a server that is not there."""
-    yard = Yard(f"nats://127.0.0.1:{free_port()}")
+    yard = Yard(f"nats://127.0.0.1:{free_port()}", tmp_path)
     assert yard.start(timeout_seconds=4.0).was_killed
     yard.end()
 
@@ -230,7 +243,7 @@ def test_without_nats_a_run_whose_time_is_up_is_killed_all_the_same() -> None:
 @pytest.mark.parametrize("away_seconds", [0.0, 15.0], ids=["restart", "long"])
 def test_a_server_that_was_away_is_found_again(tmp_path: Path, own_nats: EmbeddedNats, away_seconds: float) -> None:
     """A run survives a server that restarts, soon or late; its lease is renewed afterwards, and cancel still works."""
-    yard = Yard(own_nats.url)
+    yard = Yard(own_nats.url, tmp_path / "run")
     with NatsConnection(own_nats.url, "before") as connection:
         prepare(connection)
         run = yard.start()
@@ -252,7 +265,7 @@ def test_a_server_that_was_away_is_found_again(tmp_path: Path, own_nats: Embedde
 
 def test_a_server_that_lost_everything_stops_the_run(tmp_path: Path, own_nats: EmbeddedNats) -> None:
     """Where the server comes back without the job's record, nobody waits for the run, and it is killed."""
-    yard = Yard(own_nats.url)
+    yard = Yard(own_nats.url, tmp_path / "run")
     with NatsConnection(own_nats.url, "before") as connection:
         prepare(connection)
         run = yard.start()

@@ -33,7 +33,7 @@ def test_the_queue_is_counted(nats: NatsConnection) -> None:
     nats.run(leadership.ensure_workers)
     nats.run(lambda c: c.jetstream().publish(JOB_SUBJECT, b"{}"))
     nats.run(lambda c: ledger.create_record(c, RECORD))
-    nats.run(lambda c: ledger.write_dead_letter(c, "dead", b"{}"))
+    nats.run(lambda c: ledger.write_dead_letter(c, "dead", {"job": None}))
     nats.run(lambda c: leadership.note_tick(c, "w"))
     queue = nats.run(observation.read_queue)
     assert (queue.waiting, list(queue.records), queue.dead_letters) == (1, [RECORD], 1)

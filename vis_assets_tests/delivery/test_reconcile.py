@@ -14,10 +14,11 @@ from nats.aio.msg import Msg
 
 from vis_assets.delivery import ledger
 from vis_assets.delivery.connection import NatsConnection
-from vis_assets.delivery.decide import Limits
-from vis_assets.delivery.job_record import JobState
+from vis_assets.delivery.decide import Limits, RunView
+from vis_assets.delivery.job_record import JobRecord, JobState
 from vis_assets.delivery.job_stream import QueuedMessage, ensure_stream, fetch, queue_depth
 from vis_assets.delivery.reconcile import Reconciler
+from vis_assets.protocol.job import ParsedJob
 from vis_assets.protocol.result import Status, is_terminal
 from vis_assets.protocol.subjects import JOB_SUBJECT
 from vis_assets.resources.delivered_jobs import DeliveredJobs
@@ -241,7 +242,8 @@ def test_cancel_reaches_a_running_a_parked_and_an_unseen_job(bench: Bench):
 
 def test_garbage_on_the_cancel_subject_is_dropped(bench: Bench):
     """A cancel message that is none harms nobody."""
-    for payload in (b"", b"{", b"[]", b'{"job_id": 1}', b'{"job_id": "../x"}'):
+    long = b'{"job_id": "a", "x": "' + b"x" * 2000 + b'"}'
+    for payload in (b"", b"{", b"[]", b'{"job_id": 1}', b'{"job_id": "../x"}', b"[" * 900, b"[" * 100_000, long):
         bench.say_to_cancel(payload)
     bench.tick()
     info = bench.connection.run(lambda c: c.jetstream().stream_info(ledger.CONTROL_STREAM))
@@ -306,6 +308,123 @@ def test_an_answered_message_that_comes_back_is_not_answered_again(bench: Bench)
     bench.tick()
     assert len(bench.terminal()) == 1
     bench.worker.take_in(message)
+    assert len(bench.terminal()) == 1
+    assert bench.is_clean()
+
+
+def test_a_cancel_that_was_heard_and_not_carried_out_is_not_lost(bench: Bench):
+    """Who hears a cancel may die before the record is marked; the next reconciler marks it."""
+    bench.publish(job(1))
+    bench.tick()
+    bench.say_to_cancel(b'{"job_id": "job-1"}')
+    bench.connection.run(ledger.hear_cancels)
+    bench.tick()
+    assert bench.dagster.stopped
+    bench.tick()
+    assert [r["status"] for r in bench.terminal()] == ["canceled"]
+
+
+@pytest.mark.parametrize(
+    ("values", "fits"),
+    [
+        ({"filter": {"must": [{"key": "a", "match": {"value": "\u0416" * 400_000}}]}}, True),
+        ({"vector_database_config": {"connection_url": "http://q:6333", "api_key": "x" * 900_000}}, False),
+    ],
+)
+def test_a_large_job_is_given_up_like_others(bench: Bench, values: dict[str, Any], fits: bool):
+    """A job that does not fit into a dead letter, sealed, is left out of it; neither it nor another job is held up."""
+    bench.limits = Limits(max_attempts=1)
+    bench.publish(json.dumps(job(1, **values), ensure_ascii=False).encode())
+    bench.tick()
+    bench.dagster.end(bench.run_key(), Status.FAILED, ("SourceUnavailable", "down"))
+    bench.publish(job(2, transform=8))
+    bench.tick()
+    assert [(r["jobId"], r["status"]) for r in bench.terminal()] == [("job-1", "failed")]
+    (letter,) = bench.connection.run(ledger.read_dead_letters).values()
+    assert (letter["job"] is not None) == fits
+    assert fits or letter["job_left_out"]["bytes"] > 1_100_000
+    assert len(bench.dagster.runs) == 2, "the other job has its run"
+
+
+def test_what_nats_refuses_for_one_job_holds_up_no_other(bench: Bench, monkeypatch: pytest.MonkeyPatch):
+    """A result that the server refuses is put off; other jobs go on."""
+    bench.publish(job(1))
+    bench.publish(job(2, transform=8))
+    bench.tick()
+    for key in list(bench.dagster.runs):
+        bench.dagster.end(key, Status.FAILED, ("CollectionMissing", "gone"))
+    write = ledger.write_result
+
+    async def refuse(client: Client, record: JobRecord, result: bytes, *, given_up: bool = False) -> bytes:
+        if record.job_id == "job-1":
+            await client.publish(SUBJECT, b"x" * (client.max_payload + 1))
+        return await write(client, record, result, given_up=given_up)
+
+    monkeypatch.setattr(ledger, "write_result", refuse)
+    bench.tick()
+    assert [r["jobId"] for r in bench.terminal()] == ["job-2"]
+    monkeypatch.undo()
+    bench.tick()
+    assert [r["jobId"] for r in bench.terminal()] == ["job-2", "job-1"]
+    assert bench.is_clean()
+
+
+def test_a_run_that_cannot_be_looked_at_holds_up_no_other(bench: Bench, monkeypatch: pytest.MonkeyPatch):
+    """Events of one run that cannot be read, or a record that cannot, concern that job alone."""
+    bench.publish(job(1))
+    bench.publish(job(2, transform=8))
+    bench.tick()
+    damaged, healthy = bench.dagster.runs
+    bench.dagster.end(healthy, Status.FAILED, ("CollectionMissing", "gone"))
+    view = bench.dagster.view
+
+    def look(run_key: str) -> RunView | None:
+        if run_key == damaged:
+            raise ValueError("database disk image is malformed")
+        return view(run_key)
+
+    monkeypatch.setattr(bench.dagster, "view", look)
+    bench.connection.run(lambda c: c.jetstream().publish(f"$KV.{ledger.JOBS}.damaged", b"{"))
+    bench.tick()
+    assert [r["jobId"] for r in bench.terminal()] == ["job-2"]
+
+
+def test_jobs_that_wait_for_their_turn_do_not_stop_the_queue(bench: Bench):
+    """A consumer with max_ack_pending 10 hands out the job of another map after a dozen of one that waits."""
+    for number in range(12):
+        bench.publish(job(number))
+    bench.publish(job(99, transform=8))
+    for _ in range(3):
+        bench.tick()
+    assert bench.connection.run(queue_depth) == (0, 2)
+    assert len(bench.dagster.runs) == 2
+    for _ in range(13):
+        for key in list(bench.dagster.runs):
+            bench.dagster.end(key, Status.FAILED, ("CollectionMissing", "gone"))
+        bench.tick()
+    told = [r["jobId"] for r in bench.terminal()]
+    assert [job_id for job_id in told if job_id != "job-99"] == [f"job-{n}" for n in range(12)]
+    assert bench.is_clean()
+
+
+def test_a_job_that_ended_while_it_was_stored_is_not_run_again(bench: Bench, monkeypatch: pytest.MonkeyPatch):
+    """A reconciler that stalls in the store finds that another one has brought the job to its end."""
+    bench.publish(job(1))
+    (message,) = bench.take()
+    slow, save = bench.worker, DeliveredJobs.save
+
+    def stall(jobs: DeliveredJobs, parsed: ParsedJob) -> None:
+        monkeypatch.setattr(DeliveredJobs, "save", save)
+        bench.worker.take_in(message)
+        bench.dagster.ask(bench.worker.reconcile())
+        bench.dagster.end(bench.run_key(), Status.FAILED, ("CollectionMissing", "gone"))
+        bench.tick()
+        save(jobs, parsed)
+
+    monkeypatch.setattr(DeliveredJobs, "save", stall)
+    assert not slow.take_in(message)
+    bench.tick()
+    assert len(bench.dagster.runs) == 1
     assert len(bench.terminal()) == 1
     assert bench.is_clean()
 

@@ -5,10 +5,14 @@ from pathlib import Path
 
 import pytest
 import yaml
+from cryptography.fernet import Fernet
 
 from vis_assets.errors import InvalidSetting
 from vis_assets.operations.home import open_home, prepare_home
-from vis_assets.settings import Settings
+from vis_assets.operations.worker import require_shared
+from vis_assets.settings import Settings, load_settings
+
+KEY = Fernet.generate_key().decode()
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg2"])
@@ -46,3 +50,23 @@ def test_a_home_is_opened_as_it_was_left(tmp_path: Path, monkeypatch: pytest.Mon
 def test_a_home_that_is_not_there_is_made(tmp_path: Path) -> None:
     """The first command of an installation finds no home."""
     assert (open_home(Settings(VIS_ASSETS_HOME=tmp_path / "new")) / "dagster.yaml").is_file()
+
+
+@pytest.mark.parametrize(
+    ("given", "missing"),
+    [
+        ({}, "set VIS_ASSETS_SECRET_KEY"),
+        ({"VIS_ASSETS_SECRET_KEY": KEY}, "set S3_BUCKET_NAME, or VIS_ASSETS_STORE_DIR"),
+        ({"VIS_ASSETS_SECRET_KEY": KEY, "VIS_ASSETS_STORE_DIR": "/shared"}, None),
+    ],
+)
+def test_a_worker_with_a_shared_database_shares_key_and_store(given: dict[str, str], missing: str | None) -> None:
+    """Another worker that takes over must be able to go on; a worker on its own may keep both to itself."""
+    require_shared(Settings())
+    settings = load_settings({"VIS_ASSETS_POSTGRES_URL": "postgresql://u:canary@h/d", **given})
+    if missing is None:
+        require_shared(settings)
+        return
+    with pytest.raises(InvalidSetting, match=missing) as refused:
+        require_shared(settings)
+    assert "canary" not in str(refused.value)

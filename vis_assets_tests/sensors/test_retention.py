@@ -30,6 +30,7 @@ from vis_assets.delivery.run_tags import SPEC
 from vis_assets.errors import NoPoints
 from vis_assets.operations.embedded_servers import EmbeddedNats, EmbeddedS3, start_s3
 from vis_assets.resources.object_store import FolderStore, ObjectStore, open_store
+from vis_assets.resources.run_scope import scratch_folder
 from vis_assets.sensors import old_runs
 from vis_assets.sensors import retention as module
 from vis_assets.sensors.ended_runs import STATUS_OF
@@ -43,6 +44,12 @@ from vis_assets_tests.servers.postgres import postgres
 pytestmark = [pytest.mark.enable_socket, pytest.mark.timeout(120)]
 DAY = 86_400.0
 TYPE = "application/json"
+
+
+@pytest.fixture(autouse=True)
+def _own_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Folders of runs are looked for here, and not where real runs work on this machine."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
 
 
 @pytest.fixture
@@ -349,7 +356,7 @@ def test_specs_and_attempts_go_and_nothing_else(door: Door, any_store: ObjectSto
         now = time.time() + days * DAY
         return dict(prune(door.instance, door.connection, any_store, door.settings, now).removed)
 
-    nothing = {"runs": 0, "log folders": 0, "specs": 0, "attempts": 0}
+    nothing = {"runs": 0, "log folders": 0, "specs": 0, "attempts": 0, "run folders": 0}
     assert removed(0.9) == nothing
     assert removed(29) == nothing | {"attempts": 2}
     assert removed(31) == nothing | {"specs": 2}
@@ -392,8 +399,24 @@ def test_one_kind_that_fails_keeps_no_other(door: Door, monkeypatch: pytest.Monk
     made(door, "new")
     monkeypatch.setattr(FolderStore, "listing", away)
     done = pruned(door, marks={"specs": "specs/1/x.json"})
-    assert done.removed == {"runs": 1, "log folders": 0}
-    assert done.marks == {"runs": "", "log folders": "", "specs": "specs/1/x.json", "attempts": ""}
+    assert done.removed == {"runs": 1, "log folders": 0, "run folders": 0}
+    assert done.marks == {"runs": "", "log folders": "", "specs": "specs/1/x.json", "attempts": "", "run folders": ""}
+
+
+def test_folders_of_killed_runs_go(door: Door) -> None:
+    """The vectors that an ended run left on this machine go; of a run that works, or that is unknown, they stay."""
+    ended = made(door, "ended")
+    door.send(worker_job(job_id="works"))
+    (working,) = door.start(door.ask(), DagsterRunStatus.STARTED)
+    folders = [scratch_folder(run_id) for run_id in (ended.run_id, working.run_id, "of-somebody-else")]
+    for folder in folders:
+        folder.mkdir()
+    assert gone(door)["run folders"] == 1
+    assert [folder.exists() for folder in folders] == [False, True, True]
+    for folder in folders[1:]:
+        os.utime(folder, (0, 0))
+    assert gone(door)["run folders"] == 1
+    assert [folder.exists() for folder in folders] == [False, True, False]
 
 
 def evaluated(door: Door, cursor: str | None = None) -> tuple[str, str | None]:
@@ -416,7 +439,7 @@ def test_the_sensor_says_what_it_removed(door: Door, monkeypatch: pytest.MonkeyP
     door.resources["settings"] = door.settings
     message, cursor = evaluated(door)
     assert message == "removed 1 runs, 1 specs"
-    assert json.loads(str(cursor)) == {"runs": "", "log folders": "", "specs": "", "attempts": ""}
+    assert json.loads(str(cursor)) == {"runs": "", "log folders": "", "specs": "", "attempts": "", "run folders": ""}
     monkeypatch.setattr(FolderStore, "listing", away)
     assert evaluated(door, cursor)[0] == "nothing was removed; could not look after specs, attempts, see the log"
 
