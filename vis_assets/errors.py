@@ -19,6 +19,7 @@
         ├── SourceUnavailable   the vector database cannot be reached, is overloaded or too slow
         ├── StoreUnavailable    the object store cannot be reached or refused a write
         ├── BrokerUnavailable   NATS cannot be reached, or refuses us
+        │   └── BrokerRefused   NATS is there, and refuses this one message or request
         └── ComputeFailed       layout, clustering or rendering failed, or ran out of memory
 
 A message says what happened, to what, and what the user can do; it never holds a secret.

@@ -23,7 +23,7 @@ from vis_assets.page.content import MapContent
 from vis_assets.page.preview import draw_preview
 from vis_assets.page.render import RenderedPage, render_page
 from vis_assets.protocol.stages import Stage
-from vis_assets.resources.pages import MapPage, page_key
+from vis_assets.resources.pages import MapPage, page_key, page_metadata
 from vis_assets.resources.progress import Progress
 from vis_assets.resources.specs import Spec
 from vis_assets.settings import Settings
@@ -72,9 +72,7 @@ def html_map(
         "stage_seconds": _stage_seconds(embedding_2d, cluster_labels, cluster_names) | {"html_map": seconds},
         "warnings": _warnings(visualization_job, vectors, embedding_2d, cluster_labels, rendered),
     }
-    page = MapPage(
-        page_key(job), rendered.html, rendered.data_files, {"job-id": job.job_id, "points": str(vectors.count)}
-    )
+    page = MapPage(page_key(job), rendered.html, rendered.data_files, page_metadata(job.job_id, vectors.count))
     context.log.info("page of %d bytes in %.2f s", rendered.size_bytes, seconds)
     report(1, 1)
     yield Output(

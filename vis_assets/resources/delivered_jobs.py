@@ -6,7 +6,7 @@ from vis_assets.delivery.job_record import JobRecord
 from vis_assets.errors import ObjectMissing
 from vis_assets.protocol.job import JobEnvelope, ParsedJob
 from vis_assets.resources.object_store import ObjectStore
-from vis_assets.resources.pages import attempt_folder, attempts_of, content_type, folder_of
+from vis_assets.resources.pages import attempt_folder, attempts_of, content_type, folder_of, page_metadata
 from vis_assets.resources.specs import SpecStore
 
 
@@ -51,9 +51,12 @@ class DeliveredJobs:
         """See delivery.reconcile.Jobs: the page last; where there is nothing to copy, it was done before."""
         prefix = f"{attempt_folder(record.job_id, record.attempt)}/"
         public = folder_of(record.owner, record.partition)
+        points = record.ending.outcome.point_count if record.ending is not None else 0
+        about = page_metadata(record.job_id, points)
         for key in sorted(self._store.keys(prefix), key=lambda key: key.endswith(".html")):
             name = key.removeprefix(prefix)
-            self._store.write(f"{public}/{name}", self._store.read(key), content_type(name), {"job-id": record.job_id})
+            of_page = about if name.endswith(".html") else {}
+            self._store.write(f"{public}/{name}", self._store.read(key), content_type(name), of_page)
 
     def discard(self, record: JobRecord) -> None:
         """See delivery.reconcile.Jobs."""

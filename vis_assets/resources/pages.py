@@ -44,6 +44,11 @@ def page_key(job: VisualizationTransformJob) -> str:
     return f"{folder_of(job.owner, job.partition_key)}/{job.visualization_id}.html"
 
 
+def page_metadata(job_id: str, points: int) -> dict[str, str]:
+    """What is stored with a page."""
+    return {"job-id": job_id, "points": str(points)}
+
+
 def attempts_of(job_id: str) -> str:
     """Key prefix of the pages of all attempts at a job, without the last slash."""
     return check_key(f"{ATTEMPTS}/{job_id}")

@@ -26,10 +26,8 @@ def test_a_few_jobs_survive_a_few_attacks(home: Path):
 
 
 def test_nothing_is_run_twice_after_a_long_absence(home: Path):
-    """The daemon comes back after ack_wait and the lease ran out: every job has one run, one record and one result.
-
-    Both clocks go twice as fast as where the lease is 60 s and somebody else's consumer waits a minute.
-    """
+    """The daemon comes back after ack_wait and the lease ran out: every job has one run, one record and one result."""
+    # Both clocks go twice as fast as where the lease is 60 s and somebody else's consumer waits a minute.
     found = be_away(home, ack_wait_seconds=30.0, lease_seconds=30.0)
     assert found.under_way >= 1, "somebody worked while the daemon was away"
     assert found.verdict.is_clean, found.verdict

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from nats.aio.client import Client
 
 from vis_assets.delivery.connection import NatsConnection
 from vis_assets.operations.embedded_servers import EmbeddedNats, start_nats
+from vis_assets_tests.servers.nats_streams import forget_streams
 
 
 @pytest.fixture(scope="session")
@@ -30,11 +30,5 @@ def own_nats(tmp_path: Path) -> Iterator[EmbeddedNats]:
 def nats(nats_server: EmbeddedNats) -> Iterator[NatsConnection]:
     """A connection to a server without any stream."""
     with NatsConnection(nats_server.url, "test") as connection:
-        connection.run(_forget_streams)
+        connection.run(forget_streams)
         yield connection
-
-
-async def _forget_streams(client: Client) -> None:
-    jetstream = client.jetstream()
-    for info in await jetstream.streams_info():
-        await jetstream.delete_stream(str(info.config.name))

@@ -21,6 +21,7 @@ from vis_assets.delivery.job_stream import (
 )
 from vis_assets.operations.embedded_servers import EmbeddedNats, start_nats
 from vis_assets.protocol.subjects import JOB_CONSUMER, JOB_STREAM, JOB_SUBJECT
+from vis_assets_tests.servers.nats_streams import forget_streams
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.timeout(60)]
 
@@ -269,11 +270,10 @@ def test_a_stream_made_anew_loses_no_message_to_an_old_acknowledgement(nats: Nat
     """The message with the same sequence in a stream that was made anew is another one, and stays."""
 
     async def recreate(client: Client) -> tuple[str, str]:
-        jetstream = client.jetstream()
         await ensure_stream(client)
         await publish(client, b"old")
         (old,) = await take(client)
-        await jetstream.delete_stream(JOB_STREAM)
+        await forget_streams(client)
         await asyncio.sleep(1.1)  # creation times are compared by whole seconds
         await ensure_stream(client)
         await publish(client, b"new")

@@ -29,6 +29,7 @@ from vis_assets.settings import Settings
 from vis_assets_tests.delivery import test_reconcile
 from vis_assets_tests.delivery.test_reconcile import Bench, job
 from vis_assets_tests.protocol.messages import CANARY, EXAMPLE, explorer_job, worker_job
+from vis_assets_tests.servers.nats_streams import forget_streams
 
 pytestmark = [pytest.mark.enable_socket, pytest.mark.timeout(60)]
 
@@ -49,13 +50,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedNats]:
 @pytest.fixture
 def nats(server: EmbeddedNats) -> Iterator[NatsConnection]:
     """A connection to a server without any stream."""
-
-    async def forget(client: Client) -> None:
-        for info in await client.jetstream().streams_info():
-            await client.jetstream().delete_stream(str(info.config.name))
-
     with NatsConnection(server.url, "test") as connection:
-        connection.run(forget)
+        connection.run(forget_streams)
         yield connection
 
 

@@ -41,6 +41,7 @@ from vis_assets.sensors.dagster_runs import RUN_KEY
 from vis_assets.sensors.job_queue import job_queue
 from vis_assets.sensors.reconciliation import reconcile, reconciler
 from vis_assets.settings import Settings
+from vis_assets_tests.servers.nats_streams import forget_streams
 
 NEEDED = ("settings", "jobs")
 """The resources that sensors ask for."""
@@ -93,8 +94,7 @@ class Door:
         self.connection.open()
 
         async def begin(client: Client) -> Subscription:
-            for info in await client.jetstream().streams_info():
-                await client.jetstream().delete_stream(str(info.config.name))
+            await forget_streams(client)
             await ensure_stream(client)
             return await client.subscribe("worker.result.visualization")
 
