@@ -6,7 +6,7 @@
 PYTHON ?= python3.11
 POINTS ?= 10000
 BIN := .venv/bin
-PYTEST_ARGS ?= -n 2 --dist loadfile
+PYTEST_ARGS ?= -n 2
 
 .PHONY: setup demo dev test lint docs clean
 
