@@ -21,9 +21,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from nats.aio.client import Client
-from nats.js.api import DiscardPolicy, Header, KeyValueConfig, RetentionPolicy, StreamConfig
+from nats.js.api import DiscardPolicy, KeyValueConfig, RetentionPolicy, StreamConfig
 from nats.js.errors import APIError, BucketNotFoundError, KeyNotFoundError, KeyWrongLastSequenceError, NotFoundError
-from nats.js.kv import KV_OP, KV_PURGE, MSG_ROLLUP_SUBJECT, KeyValue
+from nats.js.kv import KeyValue
 
 from vis_assets.delivery.connection import REQUEST_SECONDS
 from vis_assets.delivery.job_record import JobRecord
@@ -47,8 +47,8 @@ READ_AT_ONCE = 50
 """How many values are asked for at the same time."""
 HEADER_ROOM = 1000
 """How much of a message's size its headers may take."""
-MARKER_SECONDS = 600.0
-"""How long the marker of a removed record stays: nats-server writes down what was removed every two minutes."""
+MOST_REVISIONS = 64
+"""The longest history that a bucket can have."""
 
 
 _log = logging.getLogger(__name__)
@@ -77,7 +77,7 @@ class Lease:
 
 async def ensure(client: Client, result_days: float, dead_days: float) -> None:
     """Create the buckets and streams that are missing; never change what is there."""
-    await _bucket(client, JOBS, ttl_seconds=0)
+    await _bucket(client, JOBS, ttl_seconds=0, history=MOST_REVISIONS)
     await _bucket(client, LEASES, ttl_seconds=DAY_SECONDS)
     await _bucket(client, CANCELS, ttl_seconds=DAY_SECONDS)
     await _bucket(client, PAGES, ttl_seconds=0)
@@ -86,41 +86,27 @@ async def ensure(client: Client, result_days: float, dead_days: float) -> None:
     await _stream(client, CONTROL_STREAM, CANCEL_SUBJECT, 1.0, RetentionPolicy.WORK_QUEUE)
 
 
-async def read_records(client: Client, removed: set[str] | None = None) -> list[Held]:
-    """Return every unfinished job.
-
-    Args:
-        client: connected.
-        removed: keys that are known to be removed; those found here are added. Who reads often keeps this.
-    """
-    removed = set() if removed is None else removed
-    keys = [key for key in await _keys(client, JOBS) if key not in removed]
+async def read_records(client: Client) -> list[Held]:
+    """Return every unfinished job."""
+    keys = await _keys(client, JOBS)
     held: list[Held] = []
     for begin in range(0, len(keys), READ_AT_ONCE):
-        found = await asyncio.gather(
-            *(_read_or_purge(client, key, removed) for key in keys[begin : begin + READ_AT_ONCE])
-        )
+        found = await asyncio.gather(*(_read(client, key) for key in keys[begin : begin + READ_AT_ONCE]))
         held += [one for one in found if one is not None]
     return held
 
 
-async def _read_or_purge(client: Client, key: str, removed: set[str]) -> Held | None:
-    """Read one record; what stands for a removed one goes to `removed`, or goes for good."""
+async def _read(client: Client, job_id: str) -> Held | None:
+    """Read one record; None where it is gone, or cannot be read."""
     try:
-        message = await client.jetstream(timeout=REQUEST_SECONDS).get_last_msg(f"KV_{JOBS}", f"$KV.{JOBS}.{key}")
+        message = await client.jetstream(timeout=REQUEST_SECONDS).get_last_msg(f"KV_{JOBS}", f"$KV.{JOBS}.{job_id}")
     except NotFoundError:
         return None
-    if KV_OP not in (message.headers or {}):
-        try:
-            return Held(JobRecord.decode(message.data or b"{}"), message.seq or 0)
-        except (ValueError, KeyError, TypeError):
-            _log.exception("the record of job %s in the bucket %s cannot be read; it is left alone", key, JOBS)
-            return None
-    if message.time is not None and time.time() - message.time.timestamp() > MARKER_SECONDS:
-        await _purge(client, key, message.seq or 0)
-    else:
-        removed.add(key)
-    return None
+    try:
+        return Held(JobRecord.decode(message.data or b"{}"), message.seq or 0)
+    except (ValueError, KeyError, TypeError):
+        _log.exception("the record of job %s in the bucket %s cannot be read; it is left alone", job_id, JOBS)
+        return None
 
 
 async def create_record(client: Client, record: JobRecord) -> bool:
@@ -154,13 +140,14 @@ async def read_record(client: Client, job_id: str) -> Held | None:
 
 
 async def remove_record(client: Client, job_id: str) -> None:
-    """Remove the record of a finished job, history included.
+    """Remove the record of a finished job, every revision of it.
 
-    A marker takes its place, which `read_records` removes later. Without it the record, even an earlier revision of it,
-    would come back with a server that is killed: nats-server (2.15) forgets what was purged in the last minutes.
+    nats-server (2.15) writes down what is purged, so that it stays away when the server is killed; but not what made
+    way for a later revision: with a history of 1, the first revision of a purged record comes back after a kill. So
+    the bucket keeps as many revisions as it may.
     """
-    headers = {KV_OP: KV_PURGE, Header.ROLLUP: MSG_ROLLUP_SUBJECT}
-    await client.jetstream(timeout=REQUEST_SECONDS).publish(f"$KV.{JOBS}.{job_id}", headers=headers)
+    jetstream = client.jetstream(timeout=REQUEST_SECONDS)
+    await jetstream.purge_stream(f"KV_{JOBS}", subject=f"$KV.{JOBS}.{job_id}")
 
 
 async def write_result(client: Client, record: JobRecord, result: bytes, *, given_up: bool = False) -> bytes:
@@ -277,12 +264,12 @@ async def note_timeout(client: Client, run_id: str) -> None:
     await bucket.put(run_id, json.dumps({"renewed": time.time(), "timed_out": True}).encode())
 
 
-async def _bucket(client: Client, name: str, ttl_seconds: float) -> KeyValue:
+async def _bucket(client: Client, name: str, ttl_seconds: float, history: int = 1) -> KeyValue:
     jetstream = client.jetstream(timeout=REQUEST_SECONDS)
     try:
         return await jetstream.key_value(name)
     except BucketNotFoundError:
-        return await jetstream.create_key_value(KeyValueConfig(bucket=name, history=1, ttl=ttl_seconds or None))
+        return await jetstream.create_key_value(KeyValueConfig(bucket=name, history=history, ttl=ttl_seconds or None))
 
 
 async def _stream(
@@ -367,12 +354,6 @@ def _job_id_of(payload: bytes) -> str | None:
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
     return job_id if isinstance(job_id, str) and re.fullmatch(r"[A-Za-z0-9_-]{1,64}", job_id) else None
-
-
-async def _purge(client: Client, job_id: str, sequence: int) -> None:
-    """Remove the marker of a removed record, and nothing that came later."""
-    jetstream = client.jetstream(timeout=REQUEST_SECONDS)
-    await jetstream.purge_stream(f"KV_{JOBS}", subject=f"$KV.{JOBS}.{job_id}", seq=sequence + 1)
 
 
 async def _subjects(client: Client, stream: str) -> list[str]:

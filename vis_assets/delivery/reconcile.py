@@ -83,7 +83,6 @@ class Reconciler:
         self._limits = limits
         self._template = subject_template
         self._clock = clock
-        self._removed: set[str] = set()
 
     def reconcile(self, *, may_start: bool = True) -> list[JobRecord]:
         """Do what is to be done about every unfinished job.
@@ -228,7 +227,7 @@ class Reconciler:
 
     def _carry_out(self, action: Action, held: Held) -> JobRecord | None:
         if isinstance(action, Start):
-            return action.record if self._replace(action.record, held) else None
+            return self._start(action.record, held)
         if isinstance(action, Keep):
             self._extend(action.record)
         elif isinstance(action, Note):
@@ -241,6 +240,13 @@ class Reconciler:
         else:
             self._finish(action, held)
         return None
+
+    def _start(self, record: JobRecord, held: Held) -> JobRecord | None:
+        """Ask for a run, unless the job was brought to its end before: its record came back with a killed server."""
+        if self._connection.run(lambda c: ledger.is_answer_to(c, record.job_id, record.message)):
+            self._connection.run(lambda c: ledger.remove_record(c, record.job_id))
+            return None
+        return record if self._replace(record, held) else None
 
     def _retry(self, action: Retry, held: Held) -> None:
         record = action.record
@@ -325,7 +331,7 @@ class Reconciler:
         return self._records() if marks else records
 
     def _records(self) -> list[Held]:
-        return self._connection.run(lambda c: ledger.read_records(c, self._removed))
+        return self._connection.run(ledger.read_records)
 
     def _held(self, job_id: str) -> Held | None:
         return self._connection.run(lambda c: ledger.read_record(c, job_id))

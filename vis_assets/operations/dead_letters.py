@@ -137,7 +137,8 @@ class DeadLetters:
         """
         if letter.stored is None:
             raise ObjectMissing(
-                f"the dead letter of job {letter.job_id} holds no job, because its map was deleted before; purge it"
+                f"the dead letter of job {letter.job_id} holds no job: its map was deleted before, or it was too large "
+                "to be kept; purge it, and send the job anew"
             )
         job_id = letter.replay_job_id
         try:

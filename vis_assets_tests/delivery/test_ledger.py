@@ -47,24 +47,6 @@ def test_removed_records_stay_removed(own_nats: EmbeddedNats, tmp_path: Path) ->
         again.child.stop()
 
 
-def test_markers_go_later(own_nats: EmbeddedNats, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What stands for a removed record is removed itself when the server has surely written that down."""
-
-    def values() -> int:
-        return connection.run(lambda c: c.jetstream().stream_info(f"KV_{ledger.JOBS}")).state.messages
-
-    with NatsConnection(own_nats.url, "test") as connection:
-        connection.run(lambda c: ledger.ensure(c, 1, 1))
-        assert connection.run(lambda c: ledger.create_record(c, record("a")))
-        connection.run(lambda c: ledger.remove_record(c, "a"))
-        removed: set[str] = set()
-        assert connection.run(lambda c: ledger.read_records(c, removed)) == []
-        assert (removed, values()) == ({"a"}, 1)
-        monkeypatch.setattr(ledger, "MARKER_SECONDS", -1.0)
-        assert connection.run(ledger.read_records) == []
-        assert values() == 0
-
-
 def test_a_removed_job_can_be_written_down_anew(own_nats: EmbeddedNats) -> None:
     """The key of a removed record is free again, and what a slow process read before is not."""
     with NatsConnection(own_nats.url, "test") as connection:

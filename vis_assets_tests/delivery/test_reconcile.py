@@ -389,6 +389,22 @@ def test_a_run_that_cannot_be_looked_at_holds_up_no_other(bench: Bench, monkeypa
     assert [r["jobId"] for r in bench.terminal()] == ["job-2"]
 
 
+def test_a_record_that_comes_back_is_not_run_again(bench: Bench):
+    """An old revision of a record that was removed, brought back by a server that was killed, is removed again."""
+    bench.publish(job(1))
+    (message,) = bench.take()
+    bench.worker.take_in(message)
+    (old,) = bench.connection.run(ledger.read_records)
+    bench.tick()
+    bench.dagster.end(bench.run_key(), Status.FAILED, ("CollectionMissing", "gone"))
+    bench.tick()
+    bench.connection.run(lambda c: ledger.create_record(c, old.record))
+    bench.tick()
+    assert len(bench.dagster.runs) == 1
+    assert len(bench.terminal()) == 1
+    assert bench.is_clean()
+
+
 def test_jobs_that_wait_for_their_turn_do_not_stop_the_queue(bench: Bench):
     """A consumer with max_ack_pending 10 hands out the job of another map after a dozen of one that waits."""
     for number in range(12):

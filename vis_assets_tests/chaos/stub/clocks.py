@@ -47,7 +47,6 @@ def variables(home: Path, nats_url: str, slots: int, max_attempts: int) -> dict[
 def shorten_waits() -> None:
     """Shorten, in this process, the waits of delivery that are no settings."""
     job_queue.TICK_SECONDS = TICK_SECONDS
-    ledger.MARKER_SECONDS = ledger.MARKER_SECONDS / FACTOR
     of_settings = reconciliation.limits_of
 
     def short(settings: Settings) -> Limits:
