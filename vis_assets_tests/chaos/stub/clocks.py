@@ -5,7 +5,6 @@ from pathlib import Path
 
 from nats.aio.client import Client
 
-from vis_assets.delivery import ledger
 from vis_assets.delivery.decide import Limits
 from vis_assets.delivery.job_record import RETRY_DELAYS_SECONDS
 from vis_assets.delivery.job_stream import ensure_stream
