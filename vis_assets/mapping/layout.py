@@ -205,9 +205,10 @@ def _all_coincide(vectors: npt.NDArray[np.float32], metric: Metric) -> bool:
 def _distances(
     left: npt.NDArray[np.float32], right: npt.NDArray[np.float32], metric: Metric
 ) -> npt.NDArray[np.float64]:
-    """Distances as umap-learn defines them where the formula is 0 / 0: two such vectors coincide, one alone is 1 away.
+    """Distances as umap-learn defines them where the formula divides by 0: two such vectors coincide, one alone is 1 away.
 
-    That concerns zero vectors by cosine or braycurtis distance, and constant vectors by correlation.
+    That concerns zero vectors by cosine or braycurtis distance, opposite ones by braycurtis distance, and constant ones
+    by correlation.
     """
     from scipy.spatial.distance import cdist
 
@@ -215,7 +216,7 @@ def _distances(
     with np.errstate(invalid="ignore", divide="ignore"):
         distances = cdist(left_rows, right_rows, "cityblock" if metric == "manhattan" else metric)
     apart = np.not_equal.outer(left_rows.any(axis=1), right_rows.any(axis=1))
-    return np.where(np.isnan(distances), apart.astype(np.float64), distances)
+    return np.where(np.isfinite(distances), distances, apart.astype(np.float64))
 
 
 def _comparable(rows: npt.NDArray[np.float32], metric: Metric) -> npt.NDArray[np.float64]:

@@ -4,7 +4,7 @@ from typing import Any, get_args
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.spatial import KDTree
 from scipy.spatial.distance import pdist
@@ -251,6 +251,8 @@ def test_more_points_take_the_approximate_path():
     seed=st.integers(0, 9),
     distinct=st.integers(1, 3),
 )
+@example(shape=(2, 1), metric="braycurtis", seed=8, distinct=2)
+@example(shape=(3, 1), metric="braycurtis", seed=8, distinct=2)
 def test_any_small_input_has_a_map(shape, metric, seed, distinct):
     """Few vectors of few distinct small whole numbers, zeros and copies among them, always have a finite map."""
     mapped(np.random.default_rng(seed).integers(-1, distinct, shape).astype(np.float32), metric=metric)
