@@ -205,7 +205,7 @@ def _all_coincide(vectors: npt.NDArray[np.float32], metric: Metric) -> bool:
 def _distances(
     left: npt.NDArray[np.float32], right: npt.NDArray[np.float32], metric: Metric
 ) -> npt.NDArray[np.float64]:
-    """Distances as umap-learn defines them where the formula divides by 0: two such vectors coincide, one alone is 1 away.
+    """Distances as umap-learn defines them where the formula divides by 0: two such rows coincide, one alone is 1 away.
 
     That concerns zero vectors by cosine or braycurtis distance, opposite ones by braycurtis distance, and constant ones
     by correlation.
