@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nats.aio.client import Client
-from nats.js.api import DiscardPolicy, KeyValueConfig, RetentionPolicy, StreamConfig
+from nats.js.api import DiscardPolicy, KeyValueConfig, RawStreamMsg, RetentionPolicy, StreamConfig
 from nats.js.errors import APIError, BucketNotFoundError, KeyNotFoundError, KeyWrongLastSequenceError, NotFoundError
 from nats.js.kv import KeyValue
 
@@ -175,25 +175,25 @@ async def write_result(client: Client, record: JobRecord, result: bytes, *, give
 
 async def read_result(client: Client, job_id: str) -> bytes | None:
     """Return the terminal result of a job; None where it has none."""
-    try:
-        message = await client.jetstream(timeout=REQUEST_SECONDS).get_last_msg(
-            RESULT_STREAM, f"visualization.results.{job_id}"
-        )
-    except NotFoundError:
-        return None
-    return message.data
+    message = await _result_message(client, job_id)
+    return message.data if message is not None else None
 
 
 async def is_answer_to(client: Client, job_id: str, message_identity: str) -> bool:
     """Whether the terminal result of a job is the answer to this very message, not to another with the same job id."""
-    try:
-        message = await client.jetstream(timeout=REQUEST_SECONDS).get_last_msg(
-            RESULT_STREAM, f"visualization.results.{job_id}"
-        )
-    except NotFoundError:
+    message = await _result_message(client, job_id)
+    if message is None:
         return False
     effort = json.loads((message.headers or {}).get(EFFORT_HEADER, "{}"))
     return bool(effort.get("message") == message_identity)
+
+
+async def _result_message(client: Client, job_id: str) -> RawStreamMsg | None:
+    jetstream = client.jetstream(timeout=REQUEST_SECONDS)
+    try:
+        return await jetstream.get_last_msg(RESULT_STREAM, f"visualization.results.{job_id}")
+    except NotFoundError:
+        return None
 
 
 async def write_dead_letter(client: Client, job_id: str, letter: dict[str, Any]) -> None:

@@ -129,11 +129,9 @@ class Reconciler:
         about = (held.record.job_id, type(action).__name__)
         try:
             return self._carry_out(action, held)
-        except BrokerRefused as error:
-            _log.warning("job %s: %s is put off: %s", *about, error, extra=_context(held.record))
-        except BrokerUnavailable:
-            raise
         except VisAssetsError as error:
+            if isinstance(error, BrokerUnavailable) and not isinstance(error, BrokerRefused):
+                raise
             _log.warning("job %s: %s is put off: %s", *about, error, extra=_context(held.record))
         except Exception:  # noqa: BLE001 - a defect that one job brings to light must not keep the others waiting
             _log.exception("job %s: %s is put off", *about, extra=_context(held.record))

@@ -124,10 +124,7 @@ class Watch:
                     while not self._closed.wait(self._look(connection)):
                         pass
             except Exception as error:  # noqa: BLE001 - who watches must not die of what is seen
-                said = str(error) if isinstance(error, VisAssetsError) else f"{type(error).__name__}: {error}"
-                if self._sight.nats_error is None:
-                    _log.warning("%s", said, exc_info=not isinstance(error, VisAssetsError))
-                self._note(nats_error=said)
+                self._note(nats_error=_told(error, is_new=self._sight.nats_error is None))
                 self._closed.wait(1)
 
     def _look(self, connection: NatsConnection) -> float:
@@ -153,9 +150,15 @@ class Watch:
             try:
                 self._store.exists("specs/0/latest.json")
             except Exception as error:  # noqa: BLE001 - see above
-                said = str(error) if isinstance(error, VisAssetsError) else f"{type(error).__name__}: {error}"
-                if self._sight.store_error is None:
-                    _log.warning("%s", said, exc_info=not isinstance(error, VisAssetsError))
-                self._note(store_asked=None, store_error=said)
+                self._note(store_asked=None, store_error=_told(error, is_new=self._sight.store_error is None))
             else:
                 self._note(store_asked=None, store_error=None, store_seen=True)
+
+
+def _told(error: Exception, *, is_new: bool) -> str:
+    """Say what went wrong, and log it where it is new; of an error that is not ours, the trace too."""
+    is_ours = isinstance(error, VisAssetsError)
+    said = str(error) if is_ours else f"{type(error).__name__}: {error}"
+    if is_new:
+        _log.warning("%s", said, exc_info=not is_ours)
+    return said

@@ -4,18 +4,15 @@ import contextlib
 import os
 import random
 import signal
-import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from vis_assets.delivery.connection import NatsConnection
-from vis_assets.delivery.ledger import LEASES, RESULT_STREAM
-from vis_assets.errors import BrokerUnavailable
-from vis_assets.protocol.subjects import JOB_CONSUMER, JOB_STREAM
+from vis_assets.delivery.ledger import LEASES
+from vis_assets_tests.chaos.lookout import Lookout, Probe
 from vis_assets_tests.chaos.victims import Arena
 
 STEP_SECONDS = 8.0
@@ -41,16 +38,21 @@ class Monkey:
     missed: Counter[str] = field(default_factory=Counter)
 
     @property
-    def attacks(self) -> dict[str, tuple[Callable[[], object] | None, Callable[[], None]]]:
+    def lookout(self) -> Lookout:
+        """Who sees which step is reached."""
+        return Lookout(self.connection, self.arena.installation.folder, STEP_SECONDS)
+
+    @property
+    def attacks(self) -> dict[str, tuple[Probe | None, Callable[[], None]]]:
         """Attack -> (what is watched until it changes, what is done then)."""
         arena, somewhat = self.arena, self.rng.uniform
-        attacks: dict[str, tuple[Callable[[], object] | None, Callable[[], None]]] = {
-            "fetched": (self._delivered, arena.code_server.kill),
-            "tick written": (self._runs, arena.daemon.kill),
+        attacks: dict[str, tuple[Probe | None, Callable[[], None]]] = {
+            "fetched": (self.lookout.delivered, arena.code_server.kill),
+            "tick written": (self.lookout.runs, arena.daemon.kill),
             "running": (self._leases, self._kill_run),
             "page stored": (self._pages, arena.code_server.kill),
-            "result published": (self._results, arena.code_server.kill),
-            "acked": (self._queued, arena.daemon.kill),
+            "result published": (self.lookout.results, arena.code_server.kill),
+            "acked": (self.lookout.acknowledged, arena.daemon.kill),
             "kill NATS": (None, arena.nats.kill),
             "kill S3": (None, arena.s3.kill),
             "kill daemon": (None, arena.daemon.kill),
@@ -84,7 +86,7 @@ class Monkey:
     def strike(self, name: str) -> None:
         """Wait for the step, strike, and let what died come back after a moment."""
         watched, attack = self.attacks[name]
-        if watched is None or self._changes(watched):
+        if watched is None or self.lookout.sees(watched):
             self.hits[name] += 1
         else:
             self.missed[name] += 1
@@ -92,49 +94,12 @@ class Monkey:
         time.sleep(self.rng.uniform(0, 1.5))
         self.arena.revive()
 
-    def _changes(self, watched: Callable[[], object]) -> bool:
-        before, deadline = watched(), time.monotonic() + STEP_SECONDS
-        while time.monotonic() < deadline:
-            now = watched()
-            if now is not None and before is not None and now != before:
-                return True
-            before = now if before is None else before
-            time.sleep(0.005)
-        return False
-
-    def _delivered(self) -> object:
-        info = self._ask(lambda c: c.jetstream(timeout=1).consumer_info(JOB_STREAM, JOB_CONSUMER))
-        return info and info.delivered.consumer_seq
-
-    def _queued(self) -> object:
-        """What was acknowledged: the first message that is left, and how many are behind it and taken out."""
-        info = self._ask(lambda c: c.jetstream(timeout=1).stream_info(JOB_STREAM))
-        return info and info.state.last_seq - info.state.messages
-
-    def _results(self) -> object:
-        info = self._ask(lambda c: c.jetstream(timeout=1).stream_info(RESULT_STREAM))
-        return info and info.state.last_seq
-
     def _leases(self) -> object:
-        info = self._ask(lambda c: c.jetstream(timeout=1).stream_info(f"KV_{LEASES}", subjects_filter=">"))
+        info = self.lookout.ask(lambda c: c.jetstream(timeout=1).stream_info(f"KV_{LEASES}", subjects_filter=">"))
         return info and tuple(sorted(info.state.subjects or {}))
 
     def _pages(self) -> object:
         return len(list(self.arena.objects.folder.glob("*/attempts/*/*/*.html"))) or None
-
-    def _runs(self) -> object:
-        database = self.arena.installation.folder / "history" / "runs.db"
-        with (
-            contextlib.suppress(sqlite3.Error),
-            contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as db,
-        ):
-            return db.execute("select count(*) from runs").fetchone()[0]
-        return None
-
-    def _ask(self, call: Callable[[Any], Any]) -> Any:
-        with contextlib.suppress(BrokerUnavailable, TimeoutError):
-            return self.connection.run(call, timeout=2)
-        return None
 
     def _kill_run(self) -> None:
         """Kill the processes of runs, and leave the code server alone."""

@@ -1,26 +1,19 @@
 """Who kills and stops what, and when. Step attacks wait until the step is seen from outside."""
 
-import contextlib
 import random
-import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from vis_assets.delivery.connection import NatsConnection
-from vis_assets.delivery.ledger import RESULT_STREAM
-from vis_assets.errors import BrokerUnavailable
-from vis_assets.protocol.subjects import JOB_CONSUMER, JOB_STREAM
+from vis_assets_tests.chaos.lookout import Lookout, Probe
 from vis_assets_tests.chaos.stub.arena import Arena
 from vis_assets_tests.chaos.stub.clocks import LEASE_SECONDS
 from vis_assets_tests.chaos.stub.processes import Stub
 
 STEP_SECONDS = 3.0
 """How long an attack waits for its step before it strikes anyway."""
-
-Probe = Callable[[], object]
 
 
 @dataclass
@@ -42,24 +35,29 @@ class StubMonkey:
     missed: Counter[str] = field(default_factory=Counter)
 
     @property
+    def lookout(self) -> Lookout:
+        """Who sees which step is reached."""
+        return Lookout(self.connection, self.arena.home, STEP_SECONDS)
+
+    @property
     def attacks(self) -> dict[str, tuple[Probe | None, Callable[[], None]]]:
         """Attack -> (what is watched until it changes, what is done then)."""
         long, short = (1.2, 3.0), (0.2, 0.8)
         return {
-            "fetched, kill daemons": (self._delivered, self._kill_daemons),
-            "run created, kill daemons": (self._runs, self._kill_daemons),
+            "fetched, kill daemons": (self.lookout.delivered, self._kill_daemons),
+            "run created, kill daemons": (self.lookout.runs, self._kill_daemons),
             "page stored, kill daemons": (self._pages, self._kill_daemons),
-            "result written, kill daemons": (self._results, self._kill_daemons),
-            "acked, kill daemons": (self._queued, self._kill_daemons),
+            "result written, kill daemons": (self.lookout.results, self._kill_daemons),
+            "acked, kill daemons": (self.lookout.acknowledged, self._kill_daemons),
             "page stored, zombie runner": (self._pages, lambda: self._stall_runner(*long)),
-            "result written, zombie daemon": (self._results, lambda: self._stall_daemon(*long)),
+            "result written, zombie daemon": (self.lookout.results, lambda: self._stall_daemon(*long)),
             "kill daemon": (None, lambda: self.rng.choice(self.arena.daemons).kill()),
             "zombie daemon": (None, lambda: self._stall_daemon(*long)),
             "stop daemon": (None, lambda: self._stall_daemon(*short)),
             "kill runner": (None, lambda: self._runner().kill()),
             "zombie runner": (None, lambda: self._stall_runner(*long)),
             "stop runner": (None, lambda: self._stall_runner(*short)),
-            "result written, kill nats": (self._results, self.arena.nats.kill),
+            "result written, kill nats": (self.lookout.results, self.arena.nats.kill),
             "kill nats": (None, self.arena.nats.kill),
             "stop nats": (None, lambda: self.arena.nats.stall(self.rng.uniform(0.2, 1.2) * LEASE_SECONDS)),
         }
@@ -74,7 +72,7 @@ class StubMonkey:
     def strike(self, name: str) -> None:
         """Wait for the step, strike, and let what died come back after a moment."""
         probe, attack = self.attacks[name]
-        if probe is None or self._changes(probe):
+        if probe is None or self.lookout.sees(probe):
             self.hits[name] += 1
         else:
             self.missed[name] += 1
@@ -95,41 +93,5 @@ class StubMonkey:
     def _stall_daemon(self, least: float, most: float) -> None:
         self.rng.choice(self.arena.daemons).stall(self.rng.uniform(least, most) * LEASE_SECONDS)
 
-    def _changes(self, probe: Probe) -> bool:
-        before, deadline = probe(), time.monotonic() + STEP_SECONDS
-        while time.monotonic() < deadline:
-            now = probe()
-            if now is not None and before is not None and now != before:
-                return True
-            before = now if before is None else before
-            time.sleep(0.005)
-        return False
-
-    def _delivered(self) -> object:
-        info = self._ask(lambda c: c.jetstream(timeout=1).consumer_info(JOB_STREAM, JOB_CONSUMER))
-        return info and info.delivered.consumer_seq
-
-    def _queued(self) -> object:
-        info = self._ask(lambda c: c.jetstream(timeout=1).stream_info(JOB_STREAM))
-        return info and info.state.last_seq - info.state.messages
-
-    def _results(self) -> object:
-        info = self._ask(lambda c: c.jetstream(timeout=1).stream_info(RESULT_STREAM))
-        return info and info.state.last_seq
-
     def _pages(self) -> object:
         return len(list(self.arena.settings.store_folder.glob("attempts/*/*/*.html")))
-
-    def _runs(self) -> object:
-        database = self.arena.home / "history" / "runs.db"
-        with (
-            contextlib.suppress(sqlite3.Error),
-            contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as db,
-        ):
-            return db.execute("select count(*) from runs").fetchone()[0]
-        return None
-
-    def _ask(self, call: Callable[[Any], Any]) -> Any:
-        with contextlib.suppress(BrokerUnavailable, TimeoutError):
-            return self.connection.run(call, timeout=2)
-        return None
