@@ -28,6 +28,8 @@ class VisualizationConfig(BaseModel):
     """How close two points may lie on the map (map units): small packs clusters tightly."""
     metric: Annotated[Metric, Field(json_schema_extra={"group": "UMAP"})] = "cosine"
     """Distance between two vectors."""
+    max_points: Annotated[int | None, Field(ge=1_000, le=1_000_000_000, json_schema_extra={"group": "UMAP"})] = None
+    """Most points that are laid out together, drawn at random; each of the others is placed by its neighbours there."""
 
     min_cluster_size: Annotated[int, Field(ge=2, le=1_000_000, json_schema_extra={"group": "HDBSCAN"})] = 15
     """Fewest points that make a cluster."""
