@@ -1,8 +1,11 @@
 """Words and pairs of words that set one cluster's texts apart from the others', without any language model."""
 
 import re
+from array import array
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -104,18 +107,20 @@ def extract_keyphrases(
 
 def _read_words(texts: Sequence[str]) -> _Words:
     limit = max(_FEWEST_CHARACTERS_PER_TEXT, min(_CHARACTERS_PER_TEXT, _CHARACTERS_IN_ALL // max(len(texts), 1)))
-    places: dict[str, int] = {}
-    ids: list[npt.NDArray[np.int32]] = []
-    for text in texts:
+    places: defaultdict[str, int] = defaultdict()
+    places.default_factory = places.__len__  # the next place is that of a new word
+    numbers = array("i")
+    lengths = np.empty(len(texts), dtype=np.int64)
+    for row, text in enumerate(texts):
         tokens = _TOKEN.findall(text[:limit].lower())
-        row = [places.setdefault(token, len(places)) for token in tokens]
-        ids.append(np.array([*row, -1], dtype=np.int32))
-    lengths = np.array([len(row) for row in ids], dtype=np.int64)
-    all_ids = np.concatenate(ids) if ids else np.empty(0, dtype=np.int32)
+        numbers.extend(map(places.__getitem__, tokens))
+        numbers.append(-1)
+        lengths[row] = len(tokens) + 1
+    ids = np.array(numbers, dtype=np.int32)
     vocabulary = list(places)
     silent = np.array([*(_is_silent(token) for token in vocabulary), True])  # the last place is that of id -1
-    all_ids[silent[all_ids]] = -1
-    return _Words(all_ids, np.repeat(np.arange(len(ids), dtype=np.int32), lengths), vocabulary)
+    ids[silent[ids]] = -1
+    return _Words(ids, np.repeat(np.arange(len(texts), dtype=np.int32), lengths), vocabulary)
 
 
 def _is_silent(token: str) -> bool:
@@ -148,8 +153,14 @@ def _find_phrases(words: _Words, text_count: int) -> _Phrases:
 
 def _texts_with(occurrences: npt.NDArray[np.int64], size: int) -> npt.NDArray[np.int64]:
     """(size,) number of texts in which each word or phrase occurs, from its occurrences (text, phrase)."""
-    once = np.unique(occurrences[:, 0] * max(size, 1) + occurrences[:, 1])
+    once = _distinct(occurrences[:, 0] * max(size, 1) + occurrences[:, 1])
     return np.bincount(once % max(size, 1), minlength=size).astype(np.int64)
+
+
+def _distinct(values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Values in ascending order, each once; several times as fast as `np.unique`, which hashes."""
+    ordered = np.sort(values)
+    return ordered[np.concatenate([[True], ordered[1:] != ordered[:-1]])] if len(ordered) else ordered
 
 
 def _count_by_class(
@@ -181,7 +192,7 @@ def _worth(phrases: _Phrases, labels: npt.NDArray[np.int32], cluster_count: int)
     worth = np.ones(count)
     if cluster_count == 1:  # nothing to compare with
         return worth
-    texts = np.unique(phrases.occurrences[:, 0] * count + phrases.occurrences[:, 1])
+    texts = _distinct(phrases.occurrences[:, 0] * count + phrases.occurrences[:, 1])
     once = np.stack([texts // count, texts % count], axis=1)
     by_class = _count_by_class(once, labels, cluster_count, count)[:cluster_count].tocoo()
     sizes = np.bincount(labels[labels >= 0], minlength=cluster_count)
@@ -202,11 +213,17 @@ def _best_phrases(
 ) -> tuple[str, ...]:
     """The heaviest phrases of one cluster ((1, p) weights and counts), without those that repeat a better one."""
     order = np.lexsort((weights.indices, -weights.data))[: per_cluster * _CANDIDATES_PER_PHRASE]
+    phrases = weights.indices[order]
+    frequencies = counts.data[np.searchsorted(counts.indices, phrases)].tolist()
     chosen: list[_Candidate] = []
-    for phrase in weights.indices[order]:
-        words = tuple(vocabulary[word] for word in members[phrase] if word >= 0)
-        count = counts.data[np.searchsorted(counts.indices, phrase)]
-        _add_unless_redundant(chosen, _Candidate(words, float(count)))
+    known: set[str] = set()
+    for pair, count in zip(members[phrases].tolist(), frequencies, strict=True):
+        candidate = _Candidate(tuple(vocabulary[word] for word in pair if word >= 0), count)
+        if known.isdisjoint(candidate.stems):
+            chosen.append(candidate)
+        else:
+            _add_unless_redundant(chosen, candidate)
+        known |= candidate.stems
     return tuple(candidate.phrase for candidate in chosen[:per_cluster])
 
 
@@ -219,7 +236,7 @@ class _Candidate:
     def phrase(self) -> str:
         return ("" if _IS_UNSPACED.match(self.words[0]) else " ").join(self.words)
 
-    @property
+    @cached_property
     def stems(self) -> frozenset[str]:
         """The words without a plural s, so that "layout" and "layouts" are one."""
         return frozenset(word.removesuffix("s") for word in self.words)

@@ -5,10 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from vis_assets.mapping.clustering.hdbscan import find_clusters
+from vis_assets.mapping.clustering import fast, hdbscan
 
 NOISE = -1
 """Label of a point that belongs to no cluster."""
+
+ENGINES = {"fast": fast.find_clusters, "hdbscan": hdbscan.find_clusters}
+"""Engines by name, the one that is used if nothing is said first."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,9 @@ class Clustering:
         return self.noise_count / max(len(self.labels), 1)
 
 
-def cluster(coordinates: npt.NDArray[np.float32], *, min_cluster_size: int, min_samples: int) -> Clustering:
+def cluster(
+    coordinates: npt.NDArray[np.float32], *, min_cluster_size: int, min_samples: int, engine: str = "fast"
+) -> Clustering:
     """Find dense groups of points (HDBSCAN*; Campello, Moulavi & Sander 2013), the biggest first.
 
     The result is the same on every run. Clusters of one size are ordered by their first point.
@@ -55,13 +60,16 @@ def cluster(coordinates: npt.NDArray[np.float32], *, min_cluster_size: int, min_
         coordinates: (n, 2) finite floats, n >= 1.
         min_cluster_size: fewest points that make a cluster, at least 2.
         min_samples: neighbours that make a core point, at least 1; at most n - 1 are used.
+        engine: a name in `ENGINES`: "fast", or "hdbscan", the reference.
 
     Returns:
         The clustering, rows in the order of `coordinates`.
 
     Raises:
         ComputeFailed: the engine failed or ran out of memory.
+        KeyError: there is no such engine.
     """
+    find_clusters = ENGINES[engine]
     count = len(coordinates)
     if count < min_cluster_size:
         note = f"There are no clusters: {count} points are fewer than min_cluster_size ({min_cluster_size})."

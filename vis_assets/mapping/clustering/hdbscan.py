@@ -9,7 +9,7 @@ from vis_assets.errors import ComputeFailed
 def find_clusters(
     coordinates: npt.NDArray[np.float32], min_cluster_size: int, min_samples: int
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
-    """Cluster points with hdbscan's defaults (excess of mass, no single cluster for the whole map).
+    """Cluster points as hdbscan does by default (excess of mass, no single cluster for the map), but exactly.
 
     Args:
         coordinates: (n, 2) finite floats, n >= 2, not all equal.
@@ -27,6 +27,7 @@ def find_clusters(
     engine = HDBSCAN(
         min_cluster_size=min_cluster_size,
         min_samples=min_samples,
+        approx_min_span_tree=False,  # its shortcut finds other clusters: ARI 0.91-0.99 with the exact ones
         core_dist_n_jobs=1,  # more starts joblib's child processes above 16,384 points, which outlive a killed worker
     )
     try:
