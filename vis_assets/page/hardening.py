@@ -9,6 +9,7 @@ hash, and nothing is fetched, so even a hole that we missed has nowhere to go.
 import base64
 import hashlib
 import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from vis_assets.errors import ComputeFailed
@@ -21,6 +22,7 @@ _LIBRARY_BLOCK = re.compile(r"<script>\s*// Offline mode enabled.*?</script>", r
 _TITLE = re.compile(r"<title>.*?</title>", re.DOTALL)
 _SCRIPT = re.compile(r"<script(?: type=\"module\")?>(.*?)</script>", re.DOTALL)
 _GZIP_IN_PAGE = re.compile(r'(DataEncoded = ")(H4sI[A-Za-z0-9+/]{12})')
+_EMPTY_DATA = re.compile(r'const ([a-z]+)DataEncoded = "(?=";)')
 _CONTENT_TYPE = '<meta http-equiv="content-type" content="text/html; charset=UTF-8" />'
 
 _LABEL_SCRIPT = Path(__file__).with_name("labels.js")
@@ -55,13 +57,19 @@ _TREE_CHANGE = (
 _FILE_CHANGE = ("currentURL.lastIndexOf('/') + 1)", "currentURL.lastIndexOf('/'))")  # or addresses get a double slash
 
 
-def harden(page: str, config: VisualizationConfig, assets: vendor.VendorAssets | None) -> str:
-    """Make the page self-contained, of the size asked for and safe.
+def harden(
+    page: str, config: VisualizationConfig, assets: vendor.VendorAssets | None, data: Mapping[str, bytes]
+) -> bytes:
+    """Make the page self-contained, of the size asked for and safe, and put its data in.
 
     Args:
         page: datamapplot's HTML.
         config: how the map was to be made.
         assets: the libraries to embed; None to load them from their hosts.
+        data: base64 to put between the quotes of `const {name}DataEncoded = ""`, by name.
+
+    Returns:
+        The page, UTF-8.
 
     Raises:
         ComputeFailed: the page is not of the form that this version of datamapplot writes.
@@ -80,10 +88,22 @@ def harden(page: str, config: VisualizationConfig, assets: vendor.VendorAssets |
     page = _change(page, "</head>", f"{head}\n</head>", count=1)
     page = _change(page, '<div class="stack bottom-left">', '<div class="stack bottom-left">' + _legend(config))
     page = _GZIP_IN_PAGE.sub(_drop_time, page)
-    policy = f'<meta http-equiv="Content-Security-Policy" content="{_policy(page, config, assets)}" />'
+    policy = f'<meta http-equiv="Content-Security-Policy" content="{_policy(page, config, assets, data)}" />'
     viewport = '<meta name="viewport" content="width=device-width, initial-scale=1" />'
     page = _change(page, _CONTENT_TYPE, f"{_CONTENT_TYPE}\n{policy}\n{viewport}", count=1)
-    return _change(page, "<html>", '<html lang="en">', count=1)
+    page = _change(page, "<html>", '<html lang="en">', count=1)
+    return b"".join(_fill(page, data))
+
+
+def _fill(source: str, data: Mapping[str, bytes]) -> Iterator[bytes]:
+    """Put data into a page or script; a text of others cannot hold the place, since its quotes are escaped."""
+    end = 0
+    for match in _EMPTY_DATA.finditer(source):
+        if match[1] in data:
+            yield source[end : match.end()].encode()
+            yield data[match[1]]
+            end = match.end()
+    yield source[end:].encode()
 
 
 def without_time(gzipped: bytes) -> bytes:
@@ -162,8 +182,10 @@ def _legend(config: VisualizationConfig) -> str:
     return f'<div id="noise-legend" class="container-box"><i></i><span>{label}</span></div>' if label else ""
 
 
-def _policy(page: str, config: VisualizationConfig, assets: vendor.VendorAssets | None) -> str:
-    hashes = sorted({hashlib.sha256(source.encode()).digest() for source in _SCRIPT.findall(page)})
+def _policy(
+    page: str, config: VisualizationConfig, assets: vendor.VendorAssets | None, data: Mapping[str, bytes]
+) -> str:
+    hashes = sorted({_hash(_fill(source, data)) for source in _SCRIPT.findall(page)})
     scripts = [f"'sha256-{base64.b64encode(digest).decode()}'" for digest in hashes]
     if assets is None:
         scripts += [f"https://{host}" for host in vendor.library_hosts()]
@@ -179,3 +201,10 @@ def _policy(page: str, config: VisualizationConfig, assets: vendor.VendorAssets 
         "form-action": "'none'",
     }
     return "; ".join(f"{name} {value}" for name, value in rules.items())
+
+
+def _hash(parts: Iterator[bytes]) -> bytes:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    return digest.digest()

@@ -7,7 +7,7 @@ from pathlib import Path
 from vis_assets.errors import ComputeFailed
 from vis_assets.page import texts
 from vis_assets.page.content import MapContent
-from vis_assets.page.datamap import draw_raw_page, name_points
+from vis_assets.page.datamap import draw_raw_page
 from vis_assets.page.hardening import harden, without_time
 from vis_assets.page.vendor import load_vendor_assets
 from vis_assets.protocol.visualization_config import VisualizationConfig
@@ -56,9 +56,9 @@ def render_page(
         raise ValueError(f"data_prefix {data_prefix!r} is not 1-64 letters, digits, '_' or '-'")
     assets = load_vendor_assets(vendor_folder)
     names = texts.display_names(content.cluster_names)
-    raw = draw_raw_page(content, config, names, name_points(content, names, config.noise_label), data_prefix)
+    raw = draw_raw_page(content, config, names, data_prefix)
     try:
-        html = harden(raw.html, config, assets).encode("utf-8")
+        html = harden(raw.html, config, assets, raw.data)
     except MemoryError as error:
         raise ComputeFailed("out of memory while writing the page; set inline_data to false") from error
     files = {name: without_time(data) for name, data in raw.files.items()}

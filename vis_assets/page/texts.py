@@ -13,13 +13,27 @@ HOVER_BUDGET_CHARACTERS = 100_000_000
 """All hover texts together: browsers refuse strings of about 500 million characters."""
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
-_SPACE = re.compile(r"\s+")
 
 
 def clean(text: str) -> str:
     """Drop control and direction-override characters and lone surrogates, and make every white space one blank."""
+    plain = " ".join(text.split())
+    if plain.isprintable():  # holds nothing to drop; most texts do not
+        return plain
     encodable = text.encode("utf-8", "replace").decode("utf-8")
-    return _SPACE.sub(" ", _CONTROL.sub(" ", encodable)).strip()
+    return " ".join(_CONTROL.sub(" ", encodable).split())
+
+
+def clean_start(text: str, limit: int) -> str:
+    """Clean a text and cut it to at most limit characters, without reading much more of it than is kept.
+
+    Of a text whose first 4 x limit characters are mostly white space, less than limit characters may be kept.
+    """
+    for read in (limit + limit // 4, 4 * limit):
+        start = clean(text[:read])
+        if len(start) > limit or len(text) <= read:
+            break
+    return shorten(start, limit)
 
 
 def escape(text: str) -> str:

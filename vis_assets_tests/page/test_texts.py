@@ -1,6 +1,10 @@
 """Texts of a page."""
 
+import re
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from vis_assets.page import texts
 
@@ -18,6 +22,20 @@ from vis_assets.page import texts
 def test_clean_leaves_printable_text(dirty: str, expected: str) -> None:
     """Control characters, direction overrides and lone surrogates go, other characters stay."""
     assert texts.clean(dirty) == expected
+
+
+@given(st.text())
+def test_clean_is_what_it_says(text: str) -> None:
+    """The short way for printable texts changes nothing."""
+    encodable = text.encode("utf-8", "replace").decode("utf-8")
+    dropped = re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]", " ", encodable)
+    assert texts.clean(text) == re.sub(r"\s+", " ", dropped).strip()
+
+
+@given(st.text(st.sampled_from("ab \n\x00é日\u202e"), max_size=200), st.integers(4, 30))
+def test_start_of_a_text_is_that_of_the_clean_text(text: str, limit: int) -> None:
+    """Reading less of a text gives what reading four times the limit gives."""
+    assert texts.clean_start(text, limit) == texts.shorten(texts.clean(text[: 4 * limit]), limit)
 
 
 def test_escape_covers_content_and_attributes() -> None:
