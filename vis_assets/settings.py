@@ -230,6 +230,79 @@ class Settings(BaseSettings):
         ),
     ] = None
 
+    compute: Annotated[
+        str,
+        Field(
+            alias="VIS_ASSETS_COMPUTE",
+            pattern="^(dask|in-process)$",
+            description="Where heavy work runs: `dask` (warm workers, which `worker`, `dev` and `demo` start), or "
+            "`in-process` (in the process of each run)",
+        ),
+    ] = "dask"
+    dask_scheduler: Annotated[
+        str | None,
+        Field(
+            alias="VIS_ASSETS_DASK_SCHEDULER",
+            pattern=r"^(tcp|tls)://[^\s@/]+:\d+$",
+            description="Existing Dask cluster to use, `tcp://host:port`; unset: `worker`, `dev` and `demo` start one "
+            "on this machine",
+        ),
+    ] = None
+    dask_workers: Annotated[
+        int | None,
+        Field(
+            alias="VIS_ASSETS_DASK_WORKERS",
+            ge=1,
+            le=256,
+            description="Worker processes of the cluster on this machine, each with up to 4 threads, or its share of "
+            "the cores; unset: one for every 4 cores, at least 2 where there are 2",
+        ),
+    ] = None
+    dask_memory: Annotated[
+        str | None,
+        Field(
+            alias="VIS_ASSETS_DASK_MEMORY",
+            pattern=r"(?i)^\d+(\.\d+)? ?([kmgt]i?b?|b)?$",
+            description="Memory of each such worker process, e.g. `8 GiB`, above which it is ended and its run tried "
+            "again; unset: an equal part of 90 % of this machine's",
+        ),
+    ] = None
+    layout_engine: Annotated[
+        str,
+        Field(
+            alias="VIS_ASSETS_LAYOUT_ENGINE",
+            pattern="^(fast|umap-learn)$",
+            description="What lays points out: `fast`, or the reference `umap-learn`",
+        ),
+    ] = "fast"
+    clustering_engine: Annotated[
+        str,
+        Field(
+            alias="VIS_ASSETS_CLUSTERING_ENGINE",
+            pattern="^(fast|hdbscan)$",
+            description="What finds clusters: `fast`, or the reference `hdbscan`",
+        ),
+    ] = "fast"
+    seed: Annotated[
+        int | None,
+        Field(
+            alias="VIS_ASSETS_SEED",
+            ge=0,
+            le=2**32 - 1,
+            description="Seed of the layout; equal input and seed give equal maps; unset: 0 for the fast engine, none "
+            "for the reference, which is faster without",
+        ),
+    ] = None
+    max_points: Annotated[
+        int | None,
+        Field(
+            alias="VIS_ASSETS_MAX_POINTS",
+            ge=1000,
+            description="Most points that are laid out by all their neighbours; the others of a larger collection are "
+            "placed among those; unset: all points",
+        ),
+    ] = None
+
     @model_validator(mode="before")
     @classmethod
     def _normalise(cls, data: dict[str, object]) -> dict[str, object]:

@@ -26,8 +26,10 @@ from vis_assets.assets.partitions import (
 )
 from vis_assets.mapping.clustering import Clustering, cluster
 from vis_assets.protocol.stages import Stage
+from vis_assets.resources.compute.contract import Compute
 from vis_assets.resources.progress import Progress
 from vis_assets.resources.specs import Spec
+from vis_assets.settings import Settings
 
 MOST_NOISE = 0.5
 """Share of noise above which the check warns: most points then belong to no topic."""
@@ -51,6 +53,8 @@ def cluster_labels(
     context: AssetExecutionContext,
     visualization_job: Spec,
     embedding_2d: pd.DataFrame,
+    settings: ResourceParam[Settings],
+    compute: ResourceParam[Compute],
     progress: ResourceParam[Progress],
 ) -> Iterator[Output[pd.DataFrame] | AssetCheckResult]:
     """Cluster the layout."""
@@ -58,10 +62,12 @@ def cluster_labels(
     config = visualization_job.job.visualization_config
     report = report_to(context, progress, visualization_job, Stage.CLUSTERING)
     report(0, 1)
-    clustering = cluster(
+    clustering = compute.run(
+        cluster,
         embedding_2d[["x", "y"]].to_numpy(dtype=np.float32),
         min_cluster_size=config.min_cluster_size,
         min_samples=config.min_samples,
+        engine=settings.clustering_engine,
     )
     report(1, 1)
     seconds = round(time.perf_counter() - started, 3)

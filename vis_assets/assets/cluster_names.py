@@ -21,6 +21,7 @@ from vis_assets.assets.partitions import (
 from vis_assets.mapping.exemplars import select_exemplars
 from vis_assets.mapping.keyphrases import extract_keyphrases
 from vis_assets.protocol.stages import Stage
+from vis_assets.resources.compute.contract import Compute
 from vis_assets.resources.progress import Progress
 from vis_assets.resources.specs import Spec
 from vis_assets.sources.points import PointSet
@@ -46,6 +47,7 @@ def cluster_names(
     vectors: PointSet,
     embedding_2d: pd.DataFrame,
     cluster_labels: pd.DataFrame,
+    compute: ResourceParam[Compute],
     progress: ResourceParam[Progress],
 ) -> Iterator[Output[pd.DataFrame] | AssetCheckResult]:
     """Name the clusters by number and describe them by keyphrases and examples."""
@@ -58,7 +60,7 @@ def cluster_names(
     require_same_points(ids, embedding_2d, "embedding_2d")
     texts: Sequence[str] = vectors.table["text"].to_pylist()
     labels = cluster_labels["cluster"].to_numpy()
-    keyphrases = extract_keyphrases(texts, labels)
+    keyphrases = compute.run(extract_keyphrases, texts, labels)
     exemplars = select_exemplars(
         embedding_2d[["x", "y"]].to_numpy(dtype=np.float32),
         labels,

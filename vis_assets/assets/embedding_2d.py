@@ -8,10 +8,21 @@ from dagster import AssetExecutionContext, Output, ResourceParam, asset
 
 from vis_assets.assets.partitions import ARTIFACT_IO, GROUP, OWNERS, report_to, visualization_transforms
 from vis_assets.mapping.layout import lay_out
+from vis_assets.mapping.neighbors import BY_ANGLE, BY_LENGTH, Neighbors, find_neighbors
 from vis_assets.protocol.stages import Stage
-from vis_assets.resources.progress import Progress
+from vis_assets.protocol.visualization_config import VisualizationConfig
+from vis_assets.resources.compute.contract import Compute
+from vis_assets.resources.progress import Progress, Report
 from vis_assets.resources.specs import Spec
+from vis_assets.settings import Settings
 from vis_assets.sources.points import PointSet
+
+SEARCHED_TOGETHER_FROM = 50_000
+"""Points from which it pays to spread the search for neighbours over several workers."""
+SHARE_OF_SEARCH = 0.45
+SEVERAL = 2
+SEARCHED = BY_ANGLE | BY_LENGTH
+"""Metrics whose search can be spread."""
 
 
 @asset(
@@ -27,6 +38,8 @@ def embedding_2d(
     context: AssetExecutionContext,
     visualization_job: Spec,
     vectors: PointSet,
+    settings: ResourceParam[Settings],
+    compute: ResourceParam[Compute],
     progress: ResourceParam[Progress],
 ) -> Output[pd.DataFrame]:
     """Lay the points out."""
@@ -34,12 +47,19 @@ def embedding_2d(
     config = visualization_job.job.visualization_config
     report = report_to(context, progress, visualization_job, Stage.APPLYING_UMAP)
     report(0, 1)
-    layout = lay_out(
+    max_points = min(filter(None, (config.max_points, settings.max_points)), default=None)
+    neighbors = None if max_points else _search_together(vectors, config, settings, compute, report)
+    layout = compute.run(
+        lay_out,
         vectors.vectors,
         n_neighbors=config.n_neighbors,
         min_dist=config.min_dist,
         metric=config.metric,
-        on_epoch=report,
+        on_progress=report,
+        random_state=settings.seed,
+        engine=settings.layout_engine,
+        max_points=max_points,
+        neighbors=neighbors,
     )
     report(1, 1)
     seconds = round(time.perf_counter() - started, 3)
@@ -48,7 +68,7 @@ def embedding_2d(
     table = pd.DataFrame(
         {"id": vectors.table["id"].to_numpy(zero_copy_only=False), "x": places[:, 0], "y": places[:, 1]}
     )
-    table.attrs = {"notes": list(layout.notes), "seconds": seconds}
+    table.attrs = {"notes": list(layout.notes), "seconds": seconds, "sampled_points": layout.sampled_points}
     return Output(
         table,
         metadata={
@@ -56,9 +76,37 @@ def embedding_2d(
             "n_neighbors": config.n_neighbors,
             "min_dist": config.min_dist,
             "metric": config.metric,
+            "engine": settings.layout_engine,
+            "sampled_points": layout.sampled_points or len(table),
+            "stage_seconds": {stage: round(spent, 3) for stage, spent in layout.stage_seconds.items()},
             "x_range": [float(v) for v in (np.min(places[:, 0]), np.max(places[:, 0]))],
             "y_range": [float(v) for v in (np.min(places[:, 1]), np.max(places[:, 1]))],
             "notes": list(layout.notes),
             "duration_seconds": seconds,
         },
+    )
+
+
+def _search_together(
+    vectors: PointSet, config: VisualizationConfig, settings: Settings, compute: Compute, report: Report
+) -> Neighbors | None:
+    """Let all workers search the neighbours of a large map; None leaves the search to the layout.
+
+    Workers of ours share the cores of this machine: one of them is as fast as all.
+    """
+    is_for_all = (
+        settings.dask_scheduler is not None
+        and settings.layout_engine == "fast"
+        and settings.max_points is None
+        and config.metric in SEARCHED
+    )
+    if not is_for_all or vectors.count < SEARCHED_TOGETHER_FROM or compute.workers < SEVERAL:
+        return None
+    return find_neighbors(
+        vectors.vectors,
+        config.n_neighbors - 1,
+        config.metric,
+        seed=settings.seed or 0,
+        spread=compute.map,
+        on_share=lambda share: report(share * SHARE_OF_SEARCH, 1),
     )

@@ -23,6 +23,7 @@ from vis_assets.page.content import MapContent
 from vis_assets.page.preview import draw_preview
 from vis_assets.page.render import RenderedPage, render_page
 from vis_assets.protocol.stages import Stage
+from vis_assets.resources.compute.contract import Compute
 from vis_assets.resources.pages import MapPage, page_key, page_metadata
 from vis_assets.resources.progress import Progress
 from vis_assets.resources.specs import Spec
@@ -53,6 +54,7 @@ def html_map(
     cluster_labels: pd.DataFrame,
     cluster_names: pd.DataFrame,
     settings: ResourceParam[Settings],
+    compute: ResourceParam[Compute],
     progress: ResourceParam[Progress],
 ) -> Iterator[Output[MapPage] | AssetCheckResult]:
     """Render the page."""
@@ -61,16 +63,18 @@ def html_map(
     report = report_to(context, progress, visualization_job, Stage.GENERATING_HTML)
     report(0, 1)
     content = _content(vectors, embedding_2d, cluster_labels, cluster_names)
-    rendered = render_page(content, job.visualization_config, str(job.visualization_id))
+    rendered = compute.run(render_page, content, job.visualization_config, str(job.visualization_id))
     report(0.7, 1)
-    preview = draw_preview(content, job.visualization_config)
+    preview = compute.run(draw_preview, content, job.visualization_config)
     seconds = round(time.perf_counter() - started, 3)
+    notes = [*rendered.notes, *compute.notes]
     stats = {
         **_stats(visualization_job, vectors, cluster_labels, cluster_names),
         "dimension": vectors.dimension,
+        "sampled_points": embedding_2d.attrs.get("sampled_points") or vectors.count,
         "html_bytes": rendered.size_bytes,
         "stage_seconds": _stage_seconds(embedding_2d, cluster_labels, cluster_names) | {"html_map": seconds},
-        "warnings": _warnings(visualization_job, vectors, embedding_2d, cluster_labels, rendered),
+        "warnings": _warnings(visualization_job, vectors, embedding_2d, cluster_labels, notes),
     }
     page = MapPage(page_key(job), rendered.html, rendered.data_files, page_metadata(job.job_id, vectors.count))
     context.log.info("page of %d bytes in %.2f s", rendered.size_bytes, seconds)
@@ -136,10 +140,14 @@ def _stage_seconds(*tables: pd.DataFrame) -> dict[str, float]:
 
 
 def _warnings(
-    spec: Spec, vectors: PointSet, embedding_2d: pd.DataFrame, cluster_labels: pd.DataFrame, rendered: RenderedPage
+    spec: Spec,
+    vectors: PointSet,
+    embedding_2d: pd.DataFrame,
+    cluster_labels: pd.DataFrame,
+    notes_on_page: Sequence[str],
 ) -> list[str]:
     notes = [table.attrs.get("notes", ()) for table in (embedding_2d, cluster_labels)]
-    return list(dict.fromkeys([*spec.warnings, *vectors.notes, *notes[0], *notes[1], *rendered.notes]))
+    return list(dict.fromkeys([*spec.warnings, *vectors.notes, *notes[0], *notes[1], *notes_on_page]))
 
 
 def _check(rendered: RenderedPage) -> AssetCheckResult:

@@ -13,6 +13,7 @@ from vis_assets.delivery.connection import NatsConnection
 from vis_assets.delivery.job_stream import ensure_stream, queue_depth
 from vis_assets.errors import VisAssetsError
 from vis_assets.page.vendor import vendor_assets_available
+from vis_assets.resources.compute.dask_compute import describe_cluster
 from vis_assets.resources.object_store import open_store
 from vis_assets.resources.sealing import open_sealer
 from vis_assets.resources.vector_database import access_policy
@@ -54,6 +55,9 @@ def examine(settings: Settings, qdrant_url: str | None = None) -> Iterator[Findi
         if vendor_assets_available()
         else "not built, so pages load them from a CDN; run `make setup` or `python -m vis_assets.page.vendor`",
     )
+    address = settings.dask_scheduler
+    if settings.compute == "dask" and address is not None:
+        yield _try("compute", lambda: describe_cluster(address))
     if qdrant_url is not None:
         key = settings.qdrant_api_key
         request = SourceRequest("qdrant", qdrant_url, "", key.get_secret_value() if key else None)

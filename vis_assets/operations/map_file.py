@@ -63,7 +63,7 @@ def map_file(source: Path, target: Path, config: dict[str, Any], on_progress: Ca
             VIS_ASSETS_HOME=Path(folder),
             VIS_ASSETS_STORE_DIR=Path(folder) / "store",
             VIS_ASSETS_LOCAL_ROOT=source.resolve().parent,
-        ).model_copy(update={"s3_bucket_name": None})
+        ).model_copy(update={"s3_bucket_name": None, "compute": "in-process"})
         resources = build_resources(settings, CallbackProgress(on_progress))
         resources["specs"].save(parsed)
         page, points, outcome = _materialize(parsed.job.partition_key, resources, config.get("noise_label") or "")

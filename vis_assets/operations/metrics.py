@@ -28,9 +28,10 @@ class Facts:
         state: of the worker.
         sight: of the world.
         ready: it would do a job now.
-        deaths: Dagster's process -> how often it was started again.
+        deaths: process, of Dagster or the Dask cluster -> how often it was started again.
         stages: stage -> durations.
         wall: now, seconds since 1970.
+        compute_workers: warm workers of the Dask cluster that this worker runs; None where it runs none.
     """
 
     state: State
@@ -39,6 +40,7 @@ class Facts:
     deaths: Mapping[str, int]
     stages: Mapping[str, Histogram]
     wall: float
+    compute_workers: int | None = None
 
 
 def exposition(facts: Callable[[], Facts]) -> Callable[[], bytes]:
@@ -61,11 +63,15 @@ def _of_worker(facts: Facts) -> Iterator[Metric]:
     yield _gauge("ready", "1 where /ready says so.", facts.ready)
     yield _gauge("draining", "1 where the worker was told to stop.", facts.state.draining)
     deaths = CounterMetricFamily(
-        "vis_assets_process_restarts", "Times Dagster's processes ended since this worker began.", labels=["process"]
+        "vis_assets_process_restarts",
+        "Times a process ended since this worker began.",
+        labels=["process"],
     )
     for process, count in facts.deaths.items():
         deaths.add_metric([process], count)
     yield deaths
+    if facts.compute_workers is not None:
+        yield _gauge("compute_workers", "Warm workers of the Dask cluster of this machine.", facts.compute_workers)
 
 
 def _of_jobs(facts: Facts) -> Iterator[Metric]:

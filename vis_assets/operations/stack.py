@@ -1,12 +1,15 @@
 """The local stack: NATS, an object store and Dagster's processes, started together and stopped together."""
 
 import contextlib
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from vis_assets.operations.dagster_commands import code_server_command, daemon_command, dagster_logging
+from vis_assets.operations.dagster_process import SUPERVISOR
+from vis_assets.operations.dask_cluster import Cluster, starts_cluster
 from vis_assets.operations.embedded_servers import start_nats, start_s3
 from vis_assets.operations.home import child_environment, claim, prepare_home, write_workspace
 from vis_assets.operations.processes import Child, free_port, listens, start, take_signals, wait_until
@@ -86,6 +89,8 @@ def running_stack(
             children.append(s3.child)
             environment |= s3.environment
             bucket_folder = s3.folder
+        if starts_cluster(settings):
+            environment |= _start_cluster(home, child_environment(home, environment), children)
         stack = Stack(home, child_environment(home, environment), children, bucket_folder)
         _start_dagster(stack, settings, with_ui=with_ui, dagster_port=dagster_port)
         yield stack
@@ -93,6 +98,14 @@ def running_stack(
         for child in reversed(children):
             child.stop()
         lock.close()
+
+
+def _start_cluster(home: Path, environment: dict[str, str], children: list[Child]) -> Mapping[str, str]:
+    """Start the Dask cluster and return the variables that lead runs to it; nobody waits until it is warm."""
+    cluster = Cluster(home)
+    own = environment | {SUPERVISOR: str(os.getpid())}
+    children.append(start("dask cluster", cluster.command, own, home / "logs" / "dask.log"))
+    return cluster.environment
 
 
 def _start_dagster(stack: Stack, settings: Settings, *, with_ui: bool, dagster_port: int) -> None:

@@ -1,4 +1,4 @@
-"""Dagster's code server and daemon, kept alive: who dies is started again, with longer and longer waits."""
+"""Dagster's code server and daemon, and Dask's cluster, kept alive: who dies is started again, after growing waits."""
 
 import contextlib
 import logging
@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from vis_assets.operations.dagster_commands import code_server_command, daemon_command
+from vis_assets.operations.dask_cluster import Cluster
 from vis_assets.operations.home import write_workspace
 from vis_assets.operations.processes import Child, free_port, listens, start
 from vis_assets.settings import Settings
@@ -126,6 +127,53 @@ class Supervisor:
         self._wait = min(self._wait * 2, LONGEST_WAIT_SECONDS)
 
 
+class ClusterSupervisor:
+    """Keeps the Dask cluster of this machine running; apart from Dagster, for each works without the other."""
+
+    def __init__(self, cluster: Cluster, environment: Mapping[str, str]) -> None:
+        """Supervise nothing yet.
+
+        Args:
+            cluster: what is started.
+            environment: of its process.
+        """
+        self.deaths = 0
+        """How often it ended on its own."""
+        self._cluster = cluster
+        self._environment = environment
+        self._child: Child | None = None
+        self._started = self._not_before = 0.0
+        self._wait = FIRST_WAIT_SECONDS
+
+    @property
+    def workers(self) -> int:
+        """How many of its workers are there, and warm."""
+        state = self._cluster.state()
+        child = self._child
+        return state.workers if state is not None and child is not None and state.pid == child.process.pid else 0
+
+    def keep_running(self) -> None:
+        """Start it where it does not run, once its wait is over. To be called often."""
+        now = time.monotonic()
+        if self._child is not None and self._child.process.poll() is not None:
+            self._wait = FIRST_WAIT_SECONDS if now - self._started > STEADY_SECONDS else self._wait
+            _log.error("the dask cluster ended; starting again in %.0f s", self._wait)
+            self._child = None
+            self.deaths += 1
+            self._not_before = now + self._wait
+            self._wait = min(self._wait * 2, LONGEST_WAIT_SECONDS)
+        if self._child is None and now >= self._not_before:
+            self._child, self._started = start("dask cluster", self._cluster.command, self._environment, None), now
+            _log.info("dask cluster started", extra={"pid": self._child.process.pid})
+
+    def stop(self) -> None:
+        """End it, and with it what its workers do."""
+        child, self._child = self._child, None
+        if child is not None:
+            child.stop(CLUSTER_STOP_SECONDS)
+
+
+CLUSTER_STOP_SECONDS = 10.0
 REPORT_SECONDS = 1.5
 """The code server looks after its runs every half second, and tells Dagster of those that were killed."""
 

@@ -20,6 +20,7 @@ from vis_assets.delivery.job_record import JobState
 from vis_assets.delivery.leadership import new_holder
 from vis_assets.errors import InvalidSetting
 from vis_assets.operations.dagster_process import SUPERVISOR
+from vis_assets.operations.dask_cluster import Cluster, starts_cluster
 from vis_assets.operations.health import Reason, State, reasons, tick_age
 from vis_assets.operations.home import child_environment, claim, prepare_home
 from vis_assets.operations.lease import Lease
@@ -27,7 +28,7 @@ from vis_assets.operations.logs import configure_logging
 from vis_assets.operations.maps_server import Answer, Pages, serving_maps
 from vis_assets.operations.metrics import CONTENT_TYPE, Facts, exposition
 from vis_assets.operations.stage_durations import StageDurations
-from vis_assets.operations.supervisor import Supervisor
+from vis_assets.operations.supervisor import ClusterSupervisor, Supervisor
 from vis_assets.operations.watch import Watch
 from vis_assets.resources.object_store import open_store
 from vis_assets.sensors.standing import HOLDER
@@ -86,6 +87,11 @@ class Worker:
         self._watch = Watch(settings, self._store)
         self._durations = StageDurations(home)
         told = {HOLDER: self._lease.holder, SUPERVISOR: str(os.getpid()), "WORKER_ID": settings.worker_id}
+        self._compute: ClusterSupervisor | None = None
+        if starts_cluster(settings):
+            cluster = Cluster(home)
+            self._compute = ClusterSupervisor(cluster, child_environment(home, told))
+            told |= cluster.environment
         self._supervisor = Supervisor(settings, home, child_environment(home, told))
         self._metrics = exposition(self._facts)
 
@@ -103,7 +109,7 @@ class Worker:
             _log.info("told to stop: no new jobs; running ones have %.0f s", settings.shutdown_secs)
             self._lease.drain()
             self._drain(time.monotonic() + settings.shutdown_secs)
-            self._supervisor.stop()
+            self._stop_processes()
         _log.info("worker %s ended", self._lease.holder)
         return FORCED_EXIT if self._signals.insists else 0
 
@@ -114,7 +120,7 @@ class Worker:
         try:
             yield
         finally:
-            self._supervisor.stop()
+            self._stop_processes()
             for thread in (self._durations, self._watch, self._lease):
                 thread.close()
 
@@ -125,7 +131,7 @@ class Worker:
                 _log.error("the lease is lost; the daemon is stopped at once")
                 self._supervisor.stop_daemon(patience_seconds=0)
             return
-        self._supervisor.keep_running()
+        self._keep_running()
         sight = self._watch.sight
         age = tick_age(self._state(), sight.queue, time.time())
         if age is not None and age > HUNG_TICK_SECONDS and sight.nats_error is None:
@@ -135,7 +141,7 @@ class Worker:
         """Let every job that runs be settled, then every other run end; at most until then, or a second signal."""
         begun = quiet_since = time.monotonic()
         while self._lease.leads and self._may_wait(deadline):
-            self._supervisor.keep_running()
+            self._keep_running()
             now = time.monotonic()
             if self._supervisor.running_runs():
                 quiet_since = now
@@ -145,6 +151,17 @@ class Worker:
         self._supervisor.stop_daemon()
         while self._supervisor.running_runs() and self._may_wait(deadline):
             time.sleep(BEAT_SECONDS)
+
+    def _keep_running(self) -> None:
+        if self._compute is not None:
+            self._compute.keep_running()
+        self._supervisor.keep_running()
+
+    def _stop_processes(self) -> None:
+        """End the runs first, so that they do not see their cluster end."""
+        self._supervisor.stop()
+        if self._compute is not None:
+            self._compute.stop()
 
     def _may_wait(self, deadline: float) -> bool:
         return time.monotonic() < deadline and not self._signals.insists
@@ -175,10 +192,15 @@ class Worker:
             self._state(),
             self._watch.sight,
             not self._reasons(),
-            self._supervisor.deaths,
+            self._deaths(),
             self._durations.histograms,
             time.time(),
+            None if self._compute is None else self._compute.workers,
         )
+
+    def _deaths(self) -> dict[str, int]:
+        deaths = dict(self._supervisor.deaths)
+        return deaths if self._compute is None else deaths | {"dask cluster": self._compute.deaths}
 
     def _pages(self) -> Pages:
         return {
@@ -190,6 +212,8 @@ class Worker:
     def _ready(self) -> Answer:
         found = self._reasons()
         body = {"ready": not found, "reasons": [{"reason": r.name, "detail": r.detail} for r in found]}
+        if self._compute is not None:
+            body["compute_workers"] = self._compute.workers
         return Answer(503 if found else 200, json.dumps(body).encode() + b"\n", "application/json")
 
 

@@ -1,4 +1,4 @@
-"""Dagster resources: the object store and its IO managers, job specs, the point source, progress."""
+"""Dagster resources: the object store and its IO managers, job specs, the point source, compute, progress."""
 
 from typing import Any
 
@@ -7,7 +7,13 @@ from vis_assets.resources.delivered_jobs import DeliveredJobs
 from vis_assets.resources.object_store import open_store
 from vis_assets.resources.pages import PageIOManager
 from vis_assets.resources.progress import Progress
-from vis_assets.resources.run_scope import artifact_io_manager, lease_resource, progress_resource, scratch_resource
+from vis_assets.resources.run_scope import (
+    artifact_io_manager,
+    compute_resource,
+    lease_resource,
+    progress_resource,
+    scratch_resource,
+)
 from vis_assets.resources.run_spec import RunSpecIOManager, RunSpecs
 from vis_assets.resources.sealing import open_sealer
 from vis_assets.resources.specs import SpecStore
@@ -36,6 +42,7 @@ def build_resources(settings: Settings, progress: Progress | None = None) -> dic
         "run_specs": run_specs,
         "scratch": scratch_resource(),
         "lease": lease_resource(settings),
+        "compute": compute_resource(settings, store),
         "vector_database": VectorDatabase(settings, specs),
         "progress": progress or progress_resource(settings),
         "spec_io_manager": RunSpecIOManager(run_specs),

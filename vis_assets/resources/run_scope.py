@@ -14,6 +14,7 @@ from dagster import InitResourceContext, IOManagerDefinition, ResourceDefinition
 from vis_assets.delivery.access import NatsAccess
 from vis_assets.delivery.run_tags import delivery_of
 from vis_assets.resources.artifacts import ArtifactIOManager
+from vis_assets.resources.compute.contract import Compute, InProcess
 from vis_assets.resources.object_store import ObjectStore
 from vis_assets.resources.progress import NatsProgress, Progress
 from vis_assets.settings import Settings
@@ -83,6 +84,27 @@ def lease_resource(settings: Settings) -> ResourceDefinition:
             keeper.wait()
 
     return ResourceDefinition(keep_lease, description="Keeps the lease of a run that a job asked for.")
+
+
+def compute_resource(settings: Settings, store: ObjectStore) -> ResourceDefinition:
+    """Where the heavy work of a run is done; what still works when the run ends, in whatever way, is ended too."""
+
+    def open_compute(context: InitResourceContext) -> Iterator[Compute]:
+        address = settings.dask_scheduler
+        if settings.compute == "in-process" or address is None:
+            yield InProcess()
+            return
+        from vis_assets.resources.compute.dask_compute import DaskCompute
+
+        compute = DaskCompute(address, context.run_id or uuid.uuid4().hex, context.resources.scratch, store)
+        try:
+            yield compute
+        finally:
+            compute.close()
+
+    return ResourceDefinition(
+        open_compute, required_resource_keys={"scratch"}, description="Runs what takes long, in process or on Dask."
+    )
 
 
 def artifact_io_manager(store: ObjectStore) -> IOManagerDefinition:

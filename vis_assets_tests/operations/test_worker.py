@@ -9,6 +9,7 @@ import pytest
 
 from vis_assets.delivery.connection import NatsConnection
 from vis_assets.delivery.ledger import DEAD_STREAM
+from vis_assets.resources.compute.preload import COLD
 from vis_assets_tests.canaries import Canaries, Wiretap, files_below, postgres_cells, stored_messages
 from vis_assets_tests.cli.command import alone, run
 from vis_assets_tests.integration.wire import eventually
@@ -73,7 +74,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
 @pytest.fixture(scope="module")
 def worker(site: Installation) -> WorkerProcess:
     """A worker that is ready; the tests of this module share it, in their order."""
-    started = site.start_worker("one", **FORGIVING)
+    started = site.start_worker(
+        "one", VIS_ASSETS_COMPUTE="dask", VIS_ASSETS_DASK_WORKERS="1", **{COLD: "1"}, **FORGIVING
+    )
     started.become()
     return started
 
@@ -121,6 +124,16 @@ def test_what_dies_is_started_again(site: Installation, worker: WorkerProcess) -
     assert worker.child("daemon") not in {None, daemon}
     worker.become()
     assert worker.metric("vis_assets_process_restarts_total", process="code server") == 1
+
+
+def test_the_compute_cluster_is_kept_running(worker: WorkerProcess) -> None:
+    """Its workers are told of, and where it dies it is started again with fresh ones; the worker stays ready."""
+    eventually(lambda: worker.metric("vis_assets_compute_workers") == 1, "a compute worker")
+    kill(worker.child("vis_assets.operations.dask_process"))
+    eventually(lambda: worker.metric("vis_assets_compute_workers") == 0, "no compute worker")
+    eventually(lambda: worker.metric("vis_assets_compute_workers") == 1, "a fresh compute worker")
+    assert worker.metric("vis_assets_process_restarts_total", process="dask cluster") == 1
+    assert json.loads(worker.get("/ready")[1]) == {"ready": True, "reasons": [], "compute_workers": 1}
 
 
 def test_a_store_that_is_down_is_told(site: Installation, worker: WorkerProcess) -> None:
