@@ -21,6 +21,7 @@ setup: .venv/.ready
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	$(BIN)/python -m vis_assets.page.vendor
+	$(BIN)/vis-assets warmup
 	@touch $@
 
 demo: setup
