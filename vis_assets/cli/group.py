@@ -17,6 +17,8 @@ COMMANDS = {
     "map": "Make a map of a file, without NATS.",
     "doctor": "Check every configured connection.",
     "config": "Show every setting, its value, and where it came from.",
+    "warmup": "Compile everything once, so that the first job does not wait.",
+    "bench": "Measure one map, or jobs through the whole system.",
     "dlq": "List, show, replay or purge jobs that were given up.",
     "delete": "Delete a map and everything that belongs to it.",
 }

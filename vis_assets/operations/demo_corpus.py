@@ -75,7 +75,7 @@ def demo_corpus(points: int, folder: Path, dimension: int = DEFAULT_DIMENSION) -
         NoPoints: fewer docstrings than three.
     """
     site = Path(sysconfig.get_paths()["purelib"])
-    cache = folder / f"demo-{_cache_key(site, points, dimension)}"
+    cache = folder / f"demo-{cache_key(site, VERSION, points, dimension)}"
     vectors_file, table_file = cache / "vectors.npy", cache / "points.parquet"
     # The table is written last, so it stands for a complete corpus.
     if not table_file.exists():
@@ -165,6 +165,13 @@ def embed(texts: list[str], dimension: int) -> npt.NDArray[np.float32]:
     return vectors
 
 
+def cache_key(site: Path, *facts: str | int) -> str:
+    """Return a name for what was made of the packages in a folder, another one when any of them or a fact changes."""
+    # A distribution's folder name holds its version, e.g. numpy-2.4.6.dist-info.
+    installed = sorted(path.name for path in site.glob("*.dist-info"))
+    return hashlib.sha256(json.dumps([str(site), *facts, installed]).encode()).hexdigest()[:16]
+
+
 def _files_in_rounds(site: Path) -> Iterator[Path]:
     generator = random.Random(SEED)  # noqa: S311 - a repeatable sample, no secret
     queues = []
@@ -208,10 +215,3 @@ def _table(documented: list[Documented]) -> pa.Table:
     ]
     columns = [[str(row) for row in range(len(documented))], [_text(item) for item in documented], payloads]
     return pa.table([pa.array(column, pa.string()) for column in columns], schema=POINTS_SCHEMA)
-
-
-def _cache_key(site: Path, points: int, dimension: int) -> str:
-    # A distribution's folder name holds its version, e.g. numpy-2.4.6.dist-info.
-    installed = sorted(path.name for path in site.glob("*.dist-info"))
-    facts = json.dumps([VERSION, str(site), points, dimension, installed])
-    return hashlib.sha256(facts.encode()).hexdigest()[:16]

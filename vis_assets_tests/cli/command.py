@@ -28,10 +28,13 @@ class Done:
 
 
 def alone(home: Path, **changes: str) -> dict[str, str]:
-    """The environment of a fresh installation with its own home and none of our other variables."""
+    """The environment of a fresh installation with its own home and none of our other variables.
+
+    Nothing but the changes is set, except that no cluster gets warm beside each stack.
+    """
     ours = {str(option.alias) for option in Settings.model_fields.values()} | {"DAGSTER_HOME"}
     kept = {name: value for name, value in os.environ.items() if name not in ours}
-    return {**kept, "VIS_ASSETS_HOME": str(home), **changes}
+    return {**kept, "VIS_ASSETS_HOME": str(home), "VIS_ASSETS_COMPUTE": "in-process", **changes}
 
 
 def run(*arguments: str | Path, environment: Mapping[str, str], typed: str = "", folder: Path | None = None) -> Done:

@@ -7,7 +7,7 @@ import pytest
 
 from vis_assets_tests.cli.command import alone, run
 
-COMMANDS = ("demo", "dev", "submit", "watch", "map", "doctor", "config", "dlq", "delete")
+COMMANDS = ("demo", "dev", "submit", "watch", "map", "doctor", "config", "bench", "warmup", "dlq", "delete")
 
 
 def test_help_lists_every_command(tmp_path: Path) -> None:

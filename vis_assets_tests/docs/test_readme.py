@@ -149,8 +149,9 @@ def test_commands_named_in_documents_exist() -> None:
     assert {name for name, _ in calls} == set(COMMANDS)
     for name, options in calls:
         command: Command = importlib.import_module(f"vis_assets.cli.{name}_command").command
-        known = {flag for parameter in command.params for flag in parameter.opts} | {"--help"}
-        assert set(options) <= known, f"vis-assets {name} has no {set(options) - known}"
+        all_of_it = (command, *getattr(command, "commands", {}).values())
+        known = {flag for each in all_of_it for parameter in each.params for flag in parameter.opts}
+        assert set(options) <= known | {"--help"}, f"vis-assets {name} has no {set(options) - known}"
 
 
 def test_make_targets_named_in_documents_exist() -> None:

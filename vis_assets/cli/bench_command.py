@@ -1,0 +1,124 @@
+"""`vis-assets bench`."""
+
+import json
+from pathlib import Path
+
+import click
+
+from vis_assets.cli.terminal import say
+
+
+@click.group("bench")
+def command() -> None:
+    """Measure on this machine: one map against the stock libraries, or jobs through the whole system."""
+
+
+@command.command("pipeline")
+@click.option(
+    "--engine",
+    type=click.Choice(["fast", "spec", "both"]),
+    default="both",
+    show_default=True,
+    help="fast: ours. spec: umap-learn, hdbscan and datamapplot, stock.",
+)
+@click.option("--points", type=click.IntRange(100, 5_000_000), help="Rows to map.  [default: 10000; of a file, all]")
+@click.option("--dim", type=click.IntRange(8, 4096), help="Length of a built-in vector.  [default: 384]")
+@click.option(
+    "--input",
+    "source",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Map this .npy (n, d) float32, with the texts of a .jsonl of the same name beside it if there is one.",
+)
+@click.option("--cold", is_flag=True, help="Measure fresh processes, from their start to the written page.")
+@click.option(
+    "--compute",
+    type=click.Choice(["dask", "in-process"]),
+    default="in-process",
+    show_default=True,
+    help="With --cold, where the fast engine works: `dask` is a warm worker, as `worker` and `dev` keep one.",
+)
+@click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="Write all as JSON into this file too.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object an engine, a line each.")
+def pipeline(
+    engine: str,
+    points: int | None,
+    dim: int | None,
+    source: Path | None,
+    cold: bool,
+    compute: str,
+    report: Path | None,
+    as_json: bool,
+) -> None:
+    """Make one map by each engine, on the same data, and compare.
+
+    Built-in data are docstrings of the installed packages, above 10,000 points chunks of their sources, embedded by
+    TF-IDF and truncated SVD; they are kept in VIS_ASSETS_HOME/bench. Each engine has a process of its own. Unless
+    --cold, it makes a whole map before the one that counts; above 100,000 points, one of the first 100,000. Up to
+    20,000 points three maps are made, and the median counts.
+    """
+    from dataclasses import asdict
+
+    from rich.console import Console
+
+    from vis_assets.operations.bench import data
+    from vis_assets.operations.bench.machine import describe_machine, measure_limits
+    from vis_assets.operations.bench.pipeline import run_pipeline
+    from vis_assets.operations.bench.table import notes, pipeline_heading, pipeline_table
+    from vis_assets.settings import load_settings
+
+    if compute == "dask" and not cold:
+        raise click.UsageError("--compute dask is for --cold: a warm process needs no worker")
+    if source is not None and dim is not None:
+        raise click.UsageError("--dim is for built-in data; a file has its own")
+    if source is not None:
+        measured_on = data.own_data(source, points)
+    else:
+        folder = load_settings().home.absolute() / "bench"
+        measured_on = data.built_in_data(points or data.DEFAULT_POINTS, dim or data.DEFAULT_DIMENSION, folder, say)
+    engines = ("fast", "spec") if engine == "both" else (engine,)
+    found = run_pipeline(
+        engines,
+        measured_on,
+        cold=cold,
+        on_cluster=compute == "dask",
+        with_agreement=not cold and (report is not None or not as_json),
+        say=say,
+    )
+    machine = describe_machine() | measure_limits()
+    if report is not None:
+        report.write_text(json.dumps({"machine": machine, **asdict(found)}, indent=2) + "\n")
+    if as_json:
+        for measured in found.measured:
+            click.echo(json.dumps(measured.as_json()))
+        return
+    click.echo(pipeline_heading(found))
+    Console().print(pipeline_table(found))
+    for line in notes(found, machine):
+        click.echo(line)
+
+
+@command.command("jobs")
+@click.option("--jobs", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many jobs to send.")
+@click.option("--points", type=click.IntRange(3, 10_000), default=1000, show_default=True, help="Size of each map.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def jobs(jobs: int, points: int, as_json: bool) -> None:
+    """Send jobs through the whole system, and compare with runs of stock Dagster that do nothing.
+
+    Starts what `dev` starts, in a folder of its own. One job comes first and counts apart; then so many one after the
+    other, for latency, and so many at once, for throughput.
+    """
+    from rich.console import Console
+
+    from vis_assets.operations.bench.jobs import run_jobs
+    from vis_assets.operations.bench.machine import describe_machine, measure_limits
+    from vis_assets.operations.bench.table import jobs_table, machine_lines
+    from vis_assets.settings import load_settings
+
+    say("starting everything; this takes some minutes")
+    report = run_jobs(load_settings(), jobs, points, say)
+    if as_json:
+        click.echo(json.dumps(report.as_json()))
+        return
+    Console().print(jobs_table(report))
+    for line in machine_lines(describe_machine() | measure_limits()):
+        click.echo(line)

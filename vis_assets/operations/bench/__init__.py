@@ -1,0 +1,1 @@
+"""`vis-assets bench`: what is measured, and the data that it is measured on."""
