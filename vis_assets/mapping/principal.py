@@ -3,12 +3,15 @@
 import numpy as np
 import numpy.typing as npt
 
+from vis_assets.mapping.threads import single_threaded_blas
+
 SAMPLE = 5_000
 """Rows that are looked at: the directions of many points are those of a sample of them."""
 _SPARE = 8
 _ROUNDS = 4
 
 
+@single_threaded_blas()
 def principal_directions(
     rows: npt.NDArray[np.float32], count: int, generator: np.random.Generator
 ) -> npt.NDArray[np.float32]:

@@ -37,9 +37,9 @@ SPECIFIED = {
 """The tables of document 000: parameter and default."""
 
 SHOWN_BY = {
-    "n_neighbors": "mapping/test_layout.py::test_n_neighbors_trades_detail_for_the_broad_picture",
-    "min_dist": "mapping/test_layout.py::test_min_dist_spreads_the_points",
-    "metric": "mapping/test_layout.py::test_cosine_brings_scaled_copies_together",
+    "n_neighbors": "mapping/layout/test_layout.py::test_n_neighbors_trades_detail_for_the_broad_picture",
+    "min_dist": "mapping/layout/test_layout.py::test_min_dist_spreads_the_points",
+    "metric": "mapping/layout/test_layout.py::test_cosine_brings_scaled_copies_together",
     "min_cluster_size": "mapping/clustering/test_clustering.py::test_min_cluster_size_drops_small_clusters",
     "min_samples": "mapping/clustering/test_clustering.py::test_min_samples_leaves_more_noise",
     "title": "page/test_render.py::test_title_names_the_page_and_stands_on_it",

@@ -51,6 +51,9 @@ def _span(
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float64]]:
     """Rows and lengths of the edges of the minimum spanning tree by mutual reachability, the shortest first.
 
+    Most lengths are core distances and shared by several edges. Among equals the edge whose ends lie nearer to each
+    other comes first, so that the clusters do not depend on the order of the rows.
+
     Lengths are in units that make the map about 1 wide, so that their squares are neither infinite nor zero. The unit
     is a power of two: equal distances stay equal.
     """
@@ -64,5 +67,7 @@ def _span(
     distances, neighbors = kd.parallel_tree_query(tree, tree.data, k=min_samples + 1, output_rdist=True)
     cores = np.ascontiguousarray(distances[:, -1])
     edges = span(tree.data, neighbors, cores, tree.idx_start, tree.idx_end, tree.is_leaf, tree.node_bounds)
-    edges = edges[np.lexsort((edges[:, 1], edges[:, 0], edges[:, 2]))]
-    return rows[edges[:, 0].astype(np.int64)], rows[edges[:, 1].astype(np.int64)], np.sqrt(edges[:, 2])
+    ends = edges[:, :2].astype(np.int64)
+    apart = np.square(tree.data[ends[:, 0]].astype(np.float64) - tree.data[ends[:, 1]]).sum(axis=1)
+    order = np.lexsort((rows[ends].max(axis=1), rows[ends].min(axis=1), apart, edges[:, 2]))
+    return rows[ends[order, 0]], rows[ends[order, 1]], np.sqrt(edges[order, 2])

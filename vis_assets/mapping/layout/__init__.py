@@ -29,6 +29,7 @@ LayoutEngine = Literal["fast", "umap-learn"]
 
 _FEWEST_FOR_UMAP = 4  # the spectral start needs 3 eigenvectors, of which ARPACK gives at most n - 1
 _ROWS_AT_ONCE = 16_384
+_LARGEST = 1e15  # sums of products of larger numbers exceed float32
 _SHARE_OF_NEIGHBORS = 0.45
 _SHARE_OF_SAMPLE = 0.8
 _PLACED_AT_ONCE = 100_000
@@ -101,10 +102,10 @@ def lay_out(
         The layout, rows in the order of `vectors`.
 
     Raises:
-        VectorUnusable: a vector holds NaN or infinity.
+        VectorUnusable: a vector holds NaN, infinity, a number beyond 1e15, or by angle none of 1e-15 that is not 0.
         ComputeFailed: the engine failed, ran out of memory or gave coordinates that are not finite.
     """
-    _require_finite(vectors)
+    _require_usable(vectors, metric)
     count = len(vectors)
     notes = _notes_on_metric(vectors, metric)
     if count < _FEWEST_FOR_UMAP or all_coincide(vectors, metric):
@@ -179,11 +180,12 @@ def _lay_out_all(
                 on_progress=on_progress,
                 notes=notes,
             )
+    wanted, seed = options.n_neighbors - 1, options.seed
     with _timed(seconds, "neighbors"):
         if neighbors is None:
-            wanted, seed = options.n_neighbors - 1, options.seed
             report = _part(on_progress, 0.0, _SHARE_OF_NEIGHBORS)
             neighbors = find_neighbors(vectors, wanted, options.metric, seed=seed, on_share=report)
+        neighbors = neighbors.nearest(wanted)
     epochs = epochs_for(len(vectors))
     with _timed(seconds, "graph"):
         edges = fuzzy_graph(neighbors, epochs)
@@ -228,14 +230,12 @@ def _place(
     on_share: Callable[[float], None],
 ) -> npt.NDArray[np.float32]:
     """Places of further points beside those that lie already: (m, 2)."""
-    found = [
-        find_neighbors_among(
-            vectors[rest[start : start + _PLACED_AT_ONCE]], sample, options.n_neighbors, options.metric
-        )
-        for start in range(0, len(rest), _PLACED_AT_ONCE)
-    ]
+    found = []
+    for start in range(0, len(rest), _PLACED_AT_ONCE):
+        queries = vectors[rest[start : start + _PLACED_AT_ONCE]]
+        found.append(find_neighbors_among(queries, sample, options.n_neighbors, options.metric, seed=options.seed))
+        on_share(0.5 * min((start + _PLACED_AT_ONCE) / len(rest), 1.0))
     neighbors = Neighbors(np.concatenate([f.ids for f in found]), np.concatenate([f.distances for f in found]))
-    on_share(0.5)
     edges = edges_to(neighbors, len(fixed))
     pull = edges.weights.reshape(neighbors.ids.shape)
     start = (fixed[neighbors.ids] * (pull / pull.sum(axis=1, keepdims=True))[:, :, None]).sum(axis=1)
@@ -268,12 +268,27 @@ def _shape(vectors: npt.NDArray[np.float32]) -> str:
     return f"{vectors.shape[0]} vectors of {vectors.shape[1]} dimensions"
 
 
-def _require_finite(vectors: npt.NDArray[np.float32]) -> None:
+def _require_usable(vectors: npt.NDArray[np.float32], metric: Metric) -> None:
+    """Refuse vectors whose lengths float32 cannot hold: they would all look equal."""
     for start in range(0, len(vectors), _ROWS_AT_ONCE):
-        bad = ~np.isfinite(vectors[start : start + _ROWS_AT_ONCE]).all(axis=1)
+        block = vectors[start : start + _ROWS_AT_ONCE]
+        high, low = block.max(axis=1), block.min(axis=1)
+        bad = ~((high <= _LARGEST) & (low >= -_LARGEST))  # no comparison holds for NaN
+        if metric in BY_ANGLE:
+            largest = np.maximum(high, -low)
+            bad |= (largest < 1 / _LARGEST) & (largest > 0)
         if bad.any():
             row = start + int(bad.argmax())
-            raise VectorUnusable(f"The vector in row {row} holds NaN or infinity; remove the point or embed it again.")
+            raise VectorUnusable(f"The vector in row {row} holds {_trouble(vectors[row])}")
+
+
+def _trouble(vector: npt.NDArray[np.float32]) -> str:
+    if not np.isfinite(vector).all():
+        return "NaN or infinity; remove the point or embed it again."
+    largest = float(np.abs(vector).max())
+    if largest > 1:
+        return f"a number beyond {_LARGEST:g}; remove the point or embed it again."
+    return f"no number above {largest:.1g}; scale the vectors to lengths of about 1."
 
 
 def _notes_on_metric(vectors: npt.NDArray[np.float32], metric: Metric) -> list[str]:

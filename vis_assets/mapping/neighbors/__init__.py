@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vis_assets.mapping.neighbors.cells import OVERLAP, Cells, Centres, cut_large, find_centres, gather
+from vis_assets.mapping.neighbors.cells import OVERLAP, Cells, Centres, cut_large, find_centres, gather, thin_large
 from vis_assets.mapping.neighbors.reference import neighbors_among_by_reference, neighbors_by_reference
 from vis_assets.mapping.neighbors.search import (
     Lists,
@@ -57,6 +57,10 @@ class Neighbors:
 
     ids: npt.NDArray[np.int32]
     distances: npt.NDArray[np.float32]
+
+    def nearest(self, count: int) -> "Neighbors":
+        """The first of each list, `count` at most."""
+        return Neighbors(np.ascontiguousarray(self.ids[:, :count]), np.ascontiguousarray(self.distances[:, :count]))
 
 
 def find_neighbors(
@@ -132,16 +136,17 @@ def find_neighbors_among(
     wanted = min(neighbor_count, len(vectors))
     if metric not in BY_ANGLE | BY_LENGTH:
         return Neighbors(*neighbors_among_by_reference(queries, vectors, wanted, metric, seed))
-    base, seekers = (Space.of(rows, by_angle=metric in BY_ANGLE) for rows in (vectors, queries))
+    base = Space.of(vectors, by_angle=metric in BY_ANGLE)
+    seekers = Space.of(queries, by_angle=base.by_angle, centre=base.centre)
     base, seekers = base.beside(seekers), seekers.beside(base)
     if len(base) <= max(EXACT_UP_TO, 4 * wanted):
         return _measured(base, _search_all(seekers, base, wanted, on_share))
-    centres = find_centres(base, _cell_count(len(base)), np.random.default_rng(seed))
+    generator = np.random.default_rng(seed)
+    centres = find_centres(base, _cell_count(len(base)), generator)
     cells, theirs = (gather(centres.nearest(space, OVERLAP), len(centres.places)) for space in (base, seekers))
-    lists = Lists.empty(len(seekers), wanted)
-    for done, (_, ids, values) in search_cells(seekers, theirs, base, cells, wanted, 0, len(cells)):
-        lists = Lists(ids, values, lists.is_new)
-        on_share(done / OVERLAP)
+    cells = thin_large(cells, generator)
+    _, ids, values = search_cells(seekers, theirs, base, cells, wanted, (0, len(cells)), on_share)
+    lists = Lists.fresh(ids, values)
     _rescore(seekers, base, lists)
     return _measured(base, _completed(seekers, base, lists, wanted))
 
@@ -153,11 +158,9 @@ def _cell_count(points: int) -> int:
 def _search_all(queries: Space, base: Space, length: int, on_share: OnShare) -> Lists:
     """Compare all with all: one cell."""
     of_base, of_queries = (_one_cell(len(space)) for space in (base, queries))
-    lists = Lists.empty(len(queries), length)
-    for _, (_, ids, values) in search_cells(queries, of_queries, base, of_base, length, 0, 1):
-        lists = Lists(ids, values, lists.is_new)
+    _, ids, values = search_cells(queries, of_queries, base, of_base, length, (0, 1), on_share)
+    lists = Lists.fresh(ids, values)
     _rescore(queries, base, lists)
-    on_share(1.0)
     return lists
 
 
@@ -175,13 +178,12 @@ def _search_in_cells(
     on_share(0.2)
     order = np.argsort(nearest[:, 0], kind="stable").astype(np.int32)
     cells = cut_large(gather(nearest, len(centres.places)), space, generator)
-    lists = Lists.empty(len(space), length)
+    searching = _within(on_share, 0.2, 1.0)
     if spread is None:
-        for done, (_, ids, values) in search_cells(space, cells, space, cells, length, 0, len(cells)):
-            lists = Lists(ids, values, lists.is_new)
-            on_share(0.2 + 0.8 * done / OVERLAP)
-    else:
-        _merge_parts(spread, space, cells, lists, on_share)
+        _, ids, values = search_cells(space, cells, space, cells, length, (0, len(cells)), searching)
+        return Lists.fresh(ids, values), order
+    lists = Lists.empty(len(space), length)
+    _merge_parts(spread, space, cells, lists, searching)
     return lists, order
 
 
@@ -197,7 +199,7 @@ def _merge_parts(spread: Spread, space: Space, cells: Cells, lists: Lists, on_sh
     ]
     for done, (rows, ids, values) in enumerate(spread(search_part, calls), start=1):
         over_rows(merge_lists, len(rows), rows, ids, values, lists.ids, lists.values)
-        on_share(0.2 + 0.8 * done / len(calls))
+        on_share(done / len(calls))
 
 
 def _explore(
@@ -231,8 +233,8 @@ def _completed(queries: Space, base: Space, lists: Lists, wanted: int) -> Lists:
     lacking = np.flatnonzero(np.isinf(lists.values[:, wanted - 1])).astype(np.int32)
     if len(lacking) > 0:
         alone = Cells(lacking, np.zeros(len(lacking), np.int8), np.array([0, len(lacking)], np.int64))
-        for _, (rows, ids, values) in search_cells(queries, alone, base, _one_cell(len(base)), wanted, 0, 1):
-            lists.ids[rows, :wanted], lists.values[rows, :wanted] = ids, values
+        rows, ids, values = search_cells(queries, alone, base, _one_cell(len(base)), wanted, (0, 1))
+        lists.ids[rows, :wanted], lists.values[rows, :wanted] = ids, values
         _rescore(queries, base, lists)
     kept = slice(0, wanted)
     return Lists(lists.ids[:, kept].copy(), lists.values[:, kept].copy(), lists.is_new[:, kept].copy())

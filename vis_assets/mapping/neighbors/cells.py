@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from vis_assets.mapping.neighbors.space import BLOCK_ROWS, Space
 from vis_assets.mapping.principal import SAMPLE, principal_directions
-from vis_assets.mapping.threads import in_threads
+from vis_assets.mapping.threads import in_threads, single_threaded_blas
 
 OVERLAP = 3
 DIRECTIONS = 256
@@ -46,8 +46,16 @@ class Centres:
             rows = space.rows(np.arange(start, min(start + BLOCK_ROWS, len(space)), dtype=np.int32))
             found = np.full((len(rows), overlap), len(cells), np.int32)
             gaps = np.full(found.shape, np.inf, np.float32)
-            places = np.arange(len(rows), dtype=np.int32)
-            keep_nearest(rows @ self.directions @ self.places.T, halves, places - len(rows), places, cells, found, gaps)
+            places = np.arange(len(rows))
+            keep_nearest(
+                rows @ self.directions @ self.places.T,
+                halves,
+                np.full(len(rows), -1, np.int32),
+                places,
+                cells,
+                found,
+                gaps,
+            )
             return found
 
         return np.concatenate(list(in_threads(of_block, range(0, len(space), BLOCK_ROWS))))
@@ -82,7 +90,8 @@ def find_centres(space: Space, cell_count: int, generator: np.random.Generator) 
     wanted = min(len(space), max(SAMPLE, min(cell_count * _SAMPLE_PER_CELL, _MOST_SAMPLED)))
     sample = space.rows(np.sort(generator.choice(len(space), wanted, replace=False)).astype(np.int32))
     directions = principal_directions(sample[:: max(1, len(sample) // SAMPLE)], DIRECTIONS, generator)
-    seen = sample @ directions
+    starts = range(0, len(sample), BLOCK_ROWS)
+    seen = np.concatenate(list(in_threads(lambda start: sample[start : start + BLOCK_ROWS] @ directions, starts)))
     places = seen[generator.choice(len(seen), min(cell_count, len(seen)), replace=False)]
     for _ in range(_ROUNDS):
         places = _move_to_means(places, seen)
@@ -96,6 +105,17 @@ def gather(nearest: npt.NDArray[np.int32], cell_count: int) -> Cells:
     order = np.argsort(flat, kind="stable")
     starts = np.concatenate([[0], np.cumsum(np.bincount(flat, minlength=cell_count))])
     return Cells((order // overlap).astype(np.int32), (order % overlap).astype(np.int8), starts.astype(np.int64))
+
+
+def thin_large(cells: Cells, generator: np.random.Generator) -> Cells:
+    """Keep a random sample of the members of cells that are too large, for queries that need only near ones."""
+    if np.diff(cells.starts).max() <= LARGEST_CELL:
+        return cells
+    kept = [cells.of(cell)[0] for cell in range(len(cells))]
+    kept = [m if len(m) <= LARGEST_CELL else np.sort(generator.choice(m, LARGEST_CELL, replace=False)) for m in kept]
+    starts = np.concatenate([[0], np.cumsum([len(members) for members in kept])]).astype(np.int64)
+    members = np.concatenate(kept)
+    return Cells(members, np.zeros(len(members), np.int8), starts)
 
 
 def cut_large(cells: Cells, space: Space, generator: np.random.Generator) -> Cells:
@@ -116,6 +136,7 @@ def cut_large(cells: Cells, space: Space, generator: np.random.Generator) -> Cel
     return Cells(np.concatenate([m for m, _ in pieces]), np.concatenate([r for _, r in pieces]), starts)
 
 
+@single_threaded_blas()
 def _along(space: Space, members: npt.NDArray[np.int32], direction: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     blocks = (members[start : start + BLOCK_ROWS] for start in range(0, len(members), BLOCK_ROWS))
     return np.concatenate([space.rows(block) @ direction for block in blocks])

@@ -55,7 +55,7 @@ def keep_nearest(products, offsets, own, rows, candidates, ids, values):
         products: (m, c) float32 dot products of m queries with c candidates.
         offsets: (c,) float32; the value of a pair is the candidate's offset less its product.
         own: (m,) int32 id that a query must not get, -1 for none.
-        rows: (m,) int32 places of the queries in `ids` and `values`.
+        rows: (m,) int64 places of the queries in `ids` and `values`.
         candidates: (c,) int32 ids.
         ids: (n, k) int32 lists, filled with a large id where they are empty.
         values: (n, k) float32, infinite where they are empty.

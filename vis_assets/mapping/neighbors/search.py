@@ -3,7 +3,7 @@
 What a part returns does not depend on how many parts there are, so that any number of workers finds the same graph.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,10 +16,13 @@ from vis_assets.mapping.threads import in_threads, over_rows
 NOBODY = np.iinfo(np.int32).max
 """Fills empty places of lists; sorts behind every id."""
 _QUERIES_AT_ONCE = 1_024
+_WHOLE_CELL = 3_000
+"""Members of a cell up to which all are compared in one matrix product."""
 _MOST_REVERSE = 16
 
 Ids = npt.NDArray[np.int32]
 Values = npt.NDArray[np.float32]
+OnShare = Callable[[float], None]
 
 
 class Lists(NamedTuple):
@@ -33,12 +36,23 @@ class Lists(NamedTuple):
     def empty(cls, count: int, length: int) -> "Lists":
         """Lists that hold nobody."""
         shape = (count, length)
-        return cls(np.full(shape, NOBODY, np.int32), np.full(shape, np.inf, np.float32), np.ones(shape, np.bool_))
+        return cls.fresh(np.full(shape, NOBODY, np.int32), np.full(shape, np.inf, np.float32))
+
+    @classmethod
+    def fresh(cls, ids: Ids, values: Values) -> "Lists":
+        """Lists of which all was just found."""
+        return cls(ids, values, np.ones(ids.shape, np.bool_))
 
 
 def search_cells(
-    queries: Space, query_cells: Cells, base: Space, base_cells: Cells, length: int, first: int, last: int
-) -> Iterator[tuple[int, tuple[npt.NDArray[np.int32], Ids, Values]]]:
+    queries: Space,
+    query_cells: Cells,
+    base: Space,
+    base_cells: Cells,
+    length: int,
+    span: tuple[int, int],
+    on_share: OnShare = lambda share: None,
+) -> tuple[Ids, Ids, Values]:
     """Compare the queries of some cells with all members of the same cells.
 
     Args:
@@ -47,39 +61,56 @@ def search_cells(
         base: among whom they are sought.
         base_cells: cells of the base, by the same centres.
         length: of the lists.
-        first: first cell.
-        last: the one after the last.
+        span: first cell, and the one after the last.
+        on_share: told how far the search is.
 
-    Yields:
-        After every rank: how many of the ranks are done, and (rows of the queries in these cells, their ids, values).
+    Returns:
+        Rows of the queries in these cells (m,), ascending, their lists of ids (m, length) and of values (m, length).
     """
-    from vis_assets.mapping.neighbors.kernels import keep_nearest
+    from vis_assets.mapping.neighbors.kernels import keep_nearest, merge_lists
 
-    inside = query_cells.members[query_cells.starts[first] : query_cells.starts[last]]
-    rows = np.unique(inside)
-    lists = Lists.empty(len(rows), length)
+    inside = slice(query_cells.starts[span[0]], query_cells.starts[span[1]])
+    rows = np.unique(query_cells.members[inside])
+    ranks = int(query_cells.ranks[inside].max(initial=0)) + 1
+    # A list for each rank: within one rank no row comes twice, so no two threads write to one list.
+    lists = Lists.empty(len(rows) * ranks, length)
 
-    def offer(task: tuple[int, Ids]) -> None:
-        cell, seekers = task
-        candidates = base_cells.of(cell)[0]
-        own = seekers if queries is base else np.full(len(seekers), -1, np.int32)
-        products = queries.rows(seekers) @ base.rows(candidates).T
-        places = np.searchsorted(rows, seekers).astype(np.int32)
-        keep_nearest(products, base.half_squares[candidates], own, places, candidates, lists.ids, lists.values)
+    def offer(task: _Task) -> int:
+        candidates = base_cells.of(task.cell)[0]
+        near = base.rows(candidates)
+        # Of one matrix with itself BLAS computes only one half.
+        seen = near if queries is base and len(task.seekers) == len(candidates) else queries.rows(task.seekers)
+        own = task.seekers if queries is base else np.full(len(task.seekers), -1, np.int32)
+        places = (np.searchsorted(rows, task.seekers) + len(rows) * task.ranks.astype(np.int64)).astype(np.int64)
+        keep_nearest(seen @ near.T, base.half_squares[candidates], own, places, candidates, lists.ids, lists.values)
+        return len(task.seekers)
 
-    ranks = int(query_cells.ranks.max()) + 1
-    for rank in range(ranks):  # within one rank no row comes twice, so no two threads write to one list
-        for _ in in_threads(offer, _tasks(query_cells, rank, first, last)):
-            pass
-        yield rank + 1, (rows.astype(np.int32), lists.ids, lists.values)
+    done = 0
+    for count in in_threads(offer, _tasks(query_cells, *span)):
+        done += count
+        on_share(done / max(int(inside.stop - inside.start), 1))
+    whole = np.arange(len(rows), dtype=np.int32)
+    first = lists.ids[: len(rows)], lists.values[: len(rows)]
+    for rank in range(1, ranks):
+        other = slice(rank * len(rows), (rank + 1) * len(rows))
+        over_rows(merge_lists, len(rows), whole, lists.ids[other], lists.values[other], *first)
+    return rows.astype(np.int32), first[0].copy(), first[1].copy()
 
 
-def _tasks(cells: Cells, rank: int, first: int, last: int) -> Iterator[tuple[int, Ids]]:
+class _Task(NamedTuple):
+    """Members of a cell that are compared with all of it, and which of their nearest cells it is."""
+
+    cell: int
+    seekers: Ids
+    ranks: npt.NDArray[np.int8]
+
+
+def _tasks(cells: Cells, first: int, last: int) -> Iterator[_Task]:
     for cell in range(first, last):
         members, ranks = cells.of(cell)
-        seekers = members[ranks == rank]
-        for start in range(0, len(seekers), _QUERIES_AT_ONCE):
-            yield cell, seekers[start : start + _QUERIES_AT_ONCE]
+        step = len(members) if len(members) <= _WHOLE_CELL else _QUERIES_AT_ONCE
+        for start in range(0, len(members), max(step, 1)):
+            yield _Task(cell, members[start : start + step], ranks[start : start + step])
 
 
 def search_part(
@@ -87,8 +118,7 @@ def search_part(
 ) -> tuple[Ids, Ids, Values]:
     """One part of the search of points for each other: rows, ids and values of the points of some cells."""
     space, of_cells = Space.of(vectors, by_angle=by_angle), Cells(*cells)
-    *_, (_, found) = search_cells(space, of_cells, space, of_cells, length, first, last)
-    return found
+    return search_cells(space, of_cells, space, of_cells, length, (first, last))
 
 
 def explore_part(vectors: Values, by_angle: bool, chosen: Ids, old: tuple[Any, Any, Any], explored: int) -> Lists:

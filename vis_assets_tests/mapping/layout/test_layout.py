@@ -1,4 +1,4 @@
-"""Layouts by umap-learn: what each option does, and that every input has a map."""
+"""Layouts by the fast engine: what each option does, and that every input has a map."""
 
 from typing import Any, get_args
 
@@ -10,9 +10,11 @@ from scipy.spatial import KDTree
 from scipy.spatial.distance import pdist
 from scipy.stats import spearmanr
 
-from vis_assets.errors import ComputeFailed, VectorUnusable
+from vis_assets.errors import VectorUnusable
 from vis_assets.mapping.layout import Layout, lay_out
+from vis_assets.mapping.neighbors import EXACT_UP_TO, Neighbors, find_neighbors
 from vis_assets.protocol.visualization_config import Metric
+from vis_assets_tests.mapping.points import blobs, gaussian, texts_like, threads
 
 METRICS = get_args(Metric)
 
@@ -24,22 +26,12 @@ def silent(done, total):
 def mapped(vectors, **options) -> Layout:
     """A layout whose shape and finiteness have been checked."""
     defaults: dict[str, Any] = {"n_neighbors": 15, "min_dist": 0.1, "metric": "cosine"}
-    defaults |= {"on_epoch": silent, "random_state": 1}
+    defaults |= {"on_progress": silent, "random_state": 1}
     layout = lay_out(vectors, **(defaults | options))
     assert layout.coordinates.shape == (len(vectors), 2)
     assert layout.coordinates.dtype == np.float32
     assert np.isfinite(layout.coordinates).all()
     return layout
-
-
-def gaussian(count, dimensions=8, seed=0):
-    return np.random.default_rng(seed).normal(size=(count, dimensions)).astype(np.float32)
-
-
-def blobs(group_count, per_group, seed=0):
-    rng = np.random.default_rng(seed)
-    centres = np.repeat(rng.normal(size=(group_count, 8)), per_group, axis=0)
-    return (centres + 0.05 * rng.normal(size=centres.shape)).astype(np.float32)
 
 
 def nearest_distances(coordinates):
@@ -174,44 +166,55 @@ def test_many_tiny_islands_have_a_map():
     mapped(np.repeat(gaussian(12) * 1000, 5, axis=0), n_neighbors=3, metric="euclidean")
 
 
-def test_progress_counts_every_epoch():
-    """Progress grows by one epoch at a time from 1 to the total, and prints nothing."""
+@pytest.mark.parametrize("options", [{}, {"max_points": 100}, {"metric": "manhattan"}])
+def test_progress_grows_to_all(options):
+    """Progress is told often, always grows, and ends where all is done."""
     calls = []
-    mapped(gaussian(30), on_epoch=lambda done, total: calls.append((done, total)))
-    assert calls == [(done, 500) for done in range(1, 501)]
-
-
-def test_progress_prints_nothing(capfd):
-    """The progress bar of umap-learn writes to nobody's terminal."""
-    mapped(gaussian(30))
-    captured = capfd.readouterr()
-    assert captured.out == captured.err == ""
+    mapped(gaussian(300), on_progress=lambda done, total: calls.append((done, total)), **options)
+    shares = [done / total for done, total in calls]
+    assert len(calls) > 50
+    assert min(shares) > 0
+    assert (np.diff(shares) > 0).all()
+    assert calls[-1][0] == calls[-1][1]
 
 
 @pytest.mark.parametrize("vectors", [gaussian(1), gaussian(3), np.ones((40, 8), dtype=np.float32)])
 def test_progress_ends_also_without_epochs(vectors):
-    """Where UMAP is not run, progress is complete at once."""
+    """Where there is nothing to descend, progress is complete at once."""
     calls = []
-    mapped(vectors, on_epoch=lambda done, total: calls.append((done, total)))
+    mapped(vectors, on_progress=lambda done, total: calls.append((done, total)))
     assert calls == [(1, 1)]
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, MemoryError])
 def test_what_progress_raises_passes_through(error):
-    """An error of the caller's progress function stops the layout and is not taken for a failure of UMAP."""
+    """An error of the caller's progress function stops the layout and is not taken for a failure of the layout."""
 
     def stop(done, total):
         raise error("enough")
 
     with pytest.raises(error, match="enough"):
-        mapped(gaussian(30), on_epoch=stop)
+        mapped(gaussian(30), on_progress=stop)
 
 
 def test_seed_repeats_the_map():
-    """One seed gives one map; without a seed it may differ."""
+    """One seed gives one map, another seed another one; none is seed 0."""
     vectors = gaussian(60)
     assert np.array_equal(mapped(vectors).coordinates, mapped(vectors).coordinates)
-    mapped(vectors, random_state=None)
+    assert not np.array_equal(mapped(vectors).coordinates, mapped(vectors, random_state=2).coordinates)
+    unseeded, zero = mapped(vectors, random_state=None), mapped(vectors, random_state=0)
+    assert np.array_equal(unseeded.coordinates, zero.coordinates)
+
+
+@pytest.mark.parametrize("options", [{}, {"max_points": 2_000}])
+@pytest.mark.parametrize("count", [700, EXACT_UP_TO + 1_000])
+def test_number_of_threads_changes_nothing(count, options):
+    """One thread and two give the same bytes, whether neighbours are found exactly or not."""
+    vectors = texts_like(count)
+    with threads(1):
+        alone = mapped(vectors, **options).coordinates
+    with threads(2):
+        assert mapped(vectors, **options).coordinates.tobytes() == alone.tobytes()
 
 
 def test_memory_map_is_read_only(tmp_path):
@@ -231,17 +234,124 @@ def test_non_finite_vectors_are_named(value):
         mapped(vectors)
 
 
-def test_failure_of_umap_is_explained():
-    """What umap-learn refuses becomes ComputeFailed with the reason in one line."""
-    with pytest.raises(ComputeFailed, match=r"UMAP failed on 20 vectors of 8 dimensions: ValueError: min_dist.*$"):
-        mapped(gaussian(20), min_dist=5.0)
+@pytest.mark.parametrize("value", [1e16, -3e38])
+def test_numbers_too_large_are_named(value):
+    """A vector with a number whose square float32 cannot hold with others is refused by its row."""
+    vectors = gaussian(20)
+    vectors[7, 3] = value
+    with pytest.raises(VectorUnusable, match=r"row 7 holds a number beyond 1e\+15"):
+        mapped(vectors)
 
 
-def test_more_points_take_the_approximate_path():
-    """Above 1,024 points, neighbours are found by NN-descent, and groups still stay apart."""
-    coordinates = mapped(blobs(4, 300), n_neighbors=10).coordinates
-    nearest = KDTree(coordinates).query(coordinates, k=2)[1][:, 1]
-    assert np.mean(nearest // 300 == np.arange(1200) // 300) > 0.95
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("size", [1e-15, 1e14])
+def test_size_of_numbers_does_not_matter(metric, size):
+    """Groups stay apart whether the numbers are tiny or huge, sampled or not."""
+    vectors = (blobs(3, 30) * size).astype(np.float32)
+    for options in ({}, {"max_points": 60}):
+        nearest = KDTree(places := mapped(vectors, metric=metric, **options).coordinates).query(places, k=5)[1]
+        assert np.mean(nearest // 30 == np.arange(90)[:, None] // 30) > 0.95
+
+
+def test_known_neighbours_are_taken():
+    """A graph that was found before gives the map that is made without it, also where it knows more than is asked."""
+    vectors = texts_like(600)
+    expected = mapped(vectors, n_neighbors=10).coordinates
+    for length in (9, 20):
+        neighbors = find_neighbors(vectors, length, "cosine")
+        layout = mapped(vectors, n_neighbors=10, neighbors=neighbors)
+        assert np.array_equal(layout.coordinates, expected)
+
+
+def test_the_map_is_that_of_the_graph():
+    """Where a graph is given, it decides who lies together, not the vectors."""
+    near = blobs(2, 40)
+    ids = np.array([[other for other in range(80) if other % 2 == row % 2 and other != row][:15] for row in range(80)])
+    graph = Neighbors(ids.astype(np.int32), np.full(ids.shape, 0.5, np.float32))
+    coordinates = mapped(near, neighbors=graph).coordinates
+    nearest = KDTree(coordinates).query(coordinates, k=6)[1][:, 1:]
+    assert np.mean(nearest % 2 == np.arange(80)[:, None] % 2) > 0.9
+
+
+def test_stages_are_timed():
+    """Every stage that was run says how long it took, and no other."""
+    assert set(mapped(gaussian(50)).stage_seconds) == {"neighbors", "graph", "start", "descent"}
+    sampled = mapped(gaussian(50), max_points=20).stage_seconds
+    assert set(sampled) == {"neighbors", "graph", "start", "descent", "transform"}
+    assert min(sampled.values()) > 0
+    assert mapped(gaussian(3)).stage_seconds == {}
+
+
+def test_more_points_than_compared_with_all():
+    """Where the neighbours of many points are found approximately, groups stay apart all the same."""
+    vectors = blobs(13, 1_000, spread=0.2)
+    coordinates = mapped(vectors).coordinates
+    nearest = KDTree(coordinates).query(coordinates[::10], k=5)[1]
+    assert np.mean(nearest // 1_000 == np.arange(0, 13_000, 10)[:, None] // 1_000) > 0.98
+
+
+class TestMaxPoints:
+    """Where only a part of the points is laid out together."""
+
+    @pytest.mark.parametrize("metric", ["cosine", "euclidean", "manhattan"])
+    def test_others_lie_in_their_group(self, metric):
+        """Points that were not sampled have finite places in their own group, and the user is told."""
+        layout = mapped(blobs(4, 150), max_points=200, metric=metric)
+        assert layout.sampled_points == 200
+        assert "200 of 600 points" in layout.notes[-1]
+        nearest = KDTree(layout.coordinates).query(layout.coordinates, k=6)[1]
+        assert np.mean(nearest // 150 == np.arange(600)[:, None] // 150) > 0.95
+
+    def test_others_lie_by_their_neighbours(self):
+        """On one sheet, without any groups, who was near before is near on the map, sampled or not."""
+        sheet = (np.random.default_rng(0).uniform(size=(1_500, 2)) * [3.0, 2.0]).astype(np.float32)
+        coordinates = mapped(sheet, max_points=500, metric="euclidean").coordinates
+        before, after = (KDTree(places).query(places, k=31)[1][:, 1:] for places in (sheet, coordinates))
+        kept = [len(set(one) & set(other)) / 30 for one, other in zip(before, after, strict=True)]
+        assert np.mean(kept) > 0.5
+
+    def test_others_do_not_lie_upon_each_other(self):
+        """Points placed beside the sample are spread as the sample is, not heaped on its points."""
+        layout = mapped(gaussian(600), max_points=200)
+        assert np.median(nearest_distances(layout.coordinates)) > 0.02
+
+    @pytest.mark.parametrize("spare", [0, 1, 1_000])
+    def test_enough_for_all_is_no_sampling(self, spare):
+        """Where all points fit, the map is the one without a limit."""
+        vectors = gaussian(100)
+        limited, free = mapped(vectors, max_points=100 + spare), mapped(vectors)
+        assert np.array_equal(limited.coordinates, free.coordinates)
+        assert limited.sampled_points is None
+        assert limited.notes == ()
+
+    def test_seed_repeats_the_sample(self):
+        """One seed gives one sample and one map, another seed others."""
+        vectors = gaussian(300)
+        first, again, other = (mapped(vectors, max_points=80, random_state=seed).coordinates for seed in (3, 3, 4))
+        assert np.array_equal(first, again)
+        assert not np.array_equal(first, other)
+
+    @pytest.mark.parametrize("max_points", [1, 2, 4, 5, 15])
+    def test_tiny_samples_have_a_map(self, max_points):
+        """A sample smaller than the neighbours asked for, or than any layout needs, still places every point."""
+        layout = mapped(gaussian(50), max_points=max_points)
+        assert layout.sampled_points == max(max_points, 4)
+        assert any("n_neighbors was lowered" in note for note in layout.notes)
+        assert len(np.unique(layout.coordinates, axis=0)) == 50
+
+    def test_samples_of_copies_have_a_map(self):
+        """A sample that happens to hold copies of one vector only still places the few others apart from them."""
+        vectors = np.ones((400, 8), dtype=np.float32)
+        vectors[7] = -1
+        mapped(vectors, max_points=20)
+
+    def test_memory_maps_are_only_read(self, tmp_path):
+        """A read-only memory map is sampled, and its file left as it was."""
+        path = tmp_path / "vectors.npy"
+        np.save(path, gaussian(300))
+        limited = mapped(np.load(path, mmap_mode="r"), max_points=100)
+        assert np.array_equal(limited.coordinates, mapped(gaussian(300), max_points=100).coordinates)
+        assert np.array_equal(np.load(path), gaussian(300))
 
 
 @settings(max_examples=15, deadline=None)
