@@ -92,14 +92,9 @@ def _search_together(
 ) -> Neighbors | None:
     """Let all workers search the neighbours of a large map; None leaves the search to the layout.
 
-    Workers of ours share the cores of this machine: one of them is as fast as all.
+    Where workers share their cores, one of them is as fast as all.
     """
-    is_for_all = (
-        settings.dask_scheduler is not None
-        and settings.layout_engine == "fast"
-        and settings.max_points is None
-        and config.metric in SEARCHED
-    )
+    is_for_all = not compute.shares_cores and settings.layout_engine == "fast" and config.metric in SEARCHED
     if not is_for_all or vectors.count < SEARCHED_TOGETHER_FROM or compute.workers < SEVERAL:
         return None
     return find_neighbors(

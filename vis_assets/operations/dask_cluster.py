@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from vis_assets.operations.processes import free_port
+from vis_assets.resources.compute.dask_compute import OWN_CLUSTER
 from vis_assets.settings import Settings
 
 CORES_PER_WORKER = 4
@@ -87,8 +88,10 @@ class Cluster:
     @property
     def environment(self) -> Mapping[str, str]:
         """Variables that lead runs to it; those of the key are Dask's own."""
+        address = f"tls://127.0.0.1:{self.port}"
         return {
-            "VIS_ASSETS_DASK_SCHEDULER": f"tls://127.0.0.1:{self.port}",
+            "VIS_ASSETS_DASK_SCHEDULER": address,
+            OWN_CLUSTER: address,
             "DASK_DISTRIBUTED__COMM__TLS__CA_FILE": str(self._key_file),
             "DASK_DISTRIBUTED__COMM__TLS__CLIENT__CERT": str(self._key_file),
         }

@@ -98,8 +98,14 @@ def write_workspace(home: Path, code_server_port: int) -> Path:
 
 
 def child_environment(home: Path, overrides: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of Dagster's processes: ours, the overrides, and where home is."""
+    """Return the environment of Dagster's processes: ours, the overrides, and where home is.
+
+    Where compiled code can be kept neither beside its source nor in the user's cache, it is kept in the home folder:
+    without any place numba refuses to import it.
+    """
+    kept = any(_is_writable(folder) for folder in (Path(__file__).parent.parent, _user_cache()))
     return {
+        **({} if kept else {"NUMBA_CACHE_DIR": str(home / "numba")}),
         **os.environ,
         "PYTHONUNBUFFERED": "1",
         "DAGSTER_DISABLE_TELEMETRY": "1",
@@ -107,6 +113,17 @@ def child_environment(home: Path, overrides: Mapping[str, str]) -> dict[str, str
         "VIS_ASSETS_HOME": str(home),
         "DAGSTER_HOME": str(home),
     }
+
+
+def _user_cache() -> Path:
+    """The folder below which numba keeps what it cannot keep beside its source."""
+    return Path(os.environ.get("XDG_CACHE_HOME", os.path.expanduser("~/.cache"))).absolute()
+
+
+def _is_writable(folder: Path) -> bool:
+    """Whether files can be made in a folder, which is made itself where it is missing."""
+    existing = next(place for place in (folder, *folder.parents) if place.exists())
+    return os.access(existing, os.W_OK | os.X_OK)
 
 
 def _with_driver(url: str) -> str:

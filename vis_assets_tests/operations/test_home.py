@@ -7,8 +7,9 @@ import pytest
 import yaml
 from cryptography.fernet import Fernet
 
+import vis_assets
 from vis_assets.errors import InvalidSetting
-from vis_assets.operations.home import open_home, prepare_home
+from vis_assets.operations.home import child_environment, open_home, prepare_home
 from vis_assets.operations.worker import require_shared
 from vis_assets.settings import Settings, load_settings
 
@@ -70,3 +71,19 @@ def test_a_worker_with_a_shared_database_shares_key_and_store(given: dict[str, s
     with pytest.raises(InvalidSetting, match=missing) as refused:
         require_shared(settings)
     assert "canary" not in str(refused.value)
+
+
+def test_compiled_code_goes_home_where_there_is_no_other_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside its source or in the user's cache it stays; a folder that the environment names is used as it is."""
+    closed: list[Path] = []
+    real = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) not in closed and real(path, mode))
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert "NUMBA_CACHE_DIR" not in child_environment(tmp_path / "home", {})
+    closed.append(Path(vis_assets.__file__).parent)
+    assert "NUMBA_CACHE_DIR" not in child_environment(tmp_path / "home", {})
+    closed.append(tmp_path)  # where the user's cache would be made
+    assert child_environment(tmp_path / "home", {})["NUMBA_CACHE_DIR"] == str(tmp_path / "home/numba")
+    monkeypatch.setenv("NUMBA_CACHE_DIR", "/elsewhere")
+    assert child_environment(tmp_path / "home", {})["NUMBA_CACHE_DIR"] == "/elsewhere"

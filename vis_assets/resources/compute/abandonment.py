@@ -57,6 +57,13 @@ class Abandonment:
             if nanny is not None and finish in {"released", "forgotten"}:
                 self._tell(nanny, key)
 
+    def remove_client(self, scheduler: "Scheduler", client: str) -> None:
+        """Forget topics to which only clients that left listened; Dask keeps them, and 100,000 events of each."""
+        topics = scheduler._broker._topics
+        for name in [name for name in topics if isinstance(name, str) and name.startswith(KEY_PREFIX)]:
+            if topics[name].subscribers.isdisjoint(scheduler.clients):
+                del topics[name]
+
     def _tell(self, nanny: str, key: str) -> None:
         sent = asyncio.get_running_loop().create_task(self._send(nanny, key))
         self._sent.add(sent)

@@ -29,8 +29,9 @@ class Compute(Protocol):
             kwargs: its keyword arguments.
 
         Raises:
-            ComputeFailed: the process that worked on it ended, the memory was too small, or the function failed for a
-                reason of no class of ours. Errors of `vis_assets.errors` pass through as they are.
+            ComputeFailed: the process that worked on it ended, the memory was too small, arguments besides arrays and
+                texts were too large, or the function failed for a reason of no class of ours. Errors of
+                `vis_assets.errors` pass through as they are.
         """
 
     def map(self, function: Callable[..., Value], calls: Iterable[Sequence[Any]]) -> list[Value]:
@@ -48,6 +49,10 @@ class Compute(Protocol):
         """How many calls can be worked on at the same time."""
 
     @property
+    def shares_cores(self) -> bool:
+        """Whether all workers share the cores of one machine, which one of them alone can use."""
+
+    @property
     def notes(self) -> Sequence[str]:
         """What a person should know about how this run was computed."""
 
@@ -56,6 +61,7 @@ class InProcess:
     """Calls functions here."""
 
     workers = 1
+    shares_cores = True
     notes: Sequence[str] = ()
 
     def run(

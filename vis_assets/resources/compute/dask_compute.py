@@ -6,6 +6,7 @@ while it works fails the attempt instead: what broke it may break the run's proc
 """
 
 import logging
+import os
 import pickle
 import queue
 import time
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+OWN_CLUSTER = "VIS_ASSETS_DASK_OWN"
+"""Environment variable with the address of the cluster that was started on this machine for this installation."""
 CONNECT_SECONDS = 60.0
 """How long the scheduler may take to answer; it starts in two."""
 WORKER_SECONDS = 180.0
@@ -87,10 +90,17 @@ class DaskCompute:
     @property
     def workers(self) -> int:
         """See Compute; 1 where no worker answers."""
-        try:
-            return max(1, _worker_count(self._connected()))
-        except Unanswered:
-            return 1
+        if self._instead is None:
+            try:
+                return max(1, _worker_count(self._connected()))
+            except Unanswered as error:
+                self._give_up(str(error))
+        return 1
+
+    @property
+    def shares_cores(self) -> bool:
+        """See Compute; workers of somebody else's cluster are taken to have cores of their own."""
+        return os.environ.get(OWN_CLUSTER) == self._address
 
     def run(
         self, function: Callable[..., Value], *args: Any, on_progress: OnProgress | None = None, **kwargs: Any
@@ -202,7 +212,7 @@ class DaskCompute:
 
         packed = pickle.dumps(order)
         if len(packed) > LARGEST_ORDER_BYTES:
-            raise TypeError(f"the arguments of {order.function} take {len(packed)} bytes besides arrays and texts")
+            raise ComputeFailed(f"the arguments of {order.function} take {len(packed)} bytes besides arrays and texts")
         task = Task(order.key, perform, packed, _data_producer=True)
         client = self._connected()
         future = client.get({order.key: task}, order.key, sync=False)
@@ -308,9 +318,11 @@ class _Waiting:
         if not self._begun and not self._told:
             self._told = True
             _log.info("waiting for a free compute worker")
-        if self._begun or _worker_count(self._client):
+        if _worker_count(self._client):
             self._workers_seen = now
         elif now - self._workers_seen > self._worker_seconds:
+            if self._begun - self._outcomes.keys():
+                raise ComputeFailed(LOST)
             raise Unanswered(f"the Dask cluster had no worker for {self._worker_seconds:.0f} s")
 
 
@@ -338,12 +350,13 @@ def describe_cluster(address: str, seconds: float = 5.0) -> str:
     except Unanswered as error:
         raise ComputeFailed(f"{error}; is VIS_ASSETS_DASK_SCHEDULER right?") from None
     try:
-        workers = _worker_count(client)
+        threads = _threads(client)
     finally:
         client.close(timeout=seconds)
-    if not workers:
+    if not threads:
         raise ComputeFailed(f"{address} has no worker yet; start some, or wait until they are warm")
-    return f"{address}: {workers} workers"
+    idle = "; each does one task at a time: start them with --nthreads 1" if max(threads) > 1 else ""
+    return f"{address}: {len(threads)} workers{idle}"
 
 
 def _client(address: str, seconds: float) -> "Client":
@@ -364,7 +377,12 @@ def _offer_plugin(client: "Client") -> None:
 
 
 def _worker_count(client: "Client") -> int:
+    return len(_threads(client))
+
+
+def _threads(client: "Client") -> list[int]:
+    """Return how many threads each worker has."""
     try:
-        return len(client.nthreads())
+        return list(client.nthreads().values())
     except OSError:  # the scheduler is away; Dask connects again by itself
-        return 0
+        return []

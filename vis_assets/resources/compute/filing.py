@@ -18,7 +18,7 @@ import pyarrow as pa
 from vis_assets.resources.compute.shelves import Place, Reader, Shelf
 
 FEW_CHARACTERS = 10_000
-"""Lists of texts with no more than this in all travel as they are."""
+"""Lists of texts with no more than this in all, each text counted as one more, travel as they are."""
 _TABLE, _COLUMN, _TEXTS = "table", "column", "texts"
 _ONLY = "values"
 """Name of the column in a file that holds one."""
@@ -179,22 +179,28 @@ def _is_frozen(value: object) -> bool:
 
 
 def _are_many_texts(values: Sequence[Any]) -> bool:
-    return sum(len(text) for text in values if isinstance(text, str)) > FEW_CHARACTERS and all(
+    return sum(len(text) + 1 for text in values if isinstance(text, str)) > FEW_CHARACTERS and all(
         isinstance(text, str) for text in values
     )
 
 
 def _mapped(array: npt.NDArray[Any]) -> tuple[Path, int] | None:
     """Return the file that an array maps and where in it the array begins; None where it maps none, or not in order."""
-    filename = getattr(array, "filename", None)
-    root: Any = array
-    while isinstance(root, np.ndarray) and root.base is not None:
-        root = root.base
-    if filename is None or not isinstance(root, mmap.mmap) or not array.flags.c_contiguous:
+    mapping, memory = _origin(array)
+    if mapping is None or mapping.filename is None or not array.flags.c_contiguous:
         return None
-    file = Path(filename)
-    if file.suffix != ".npy" or not file.exists() or array.flags.writeable:  # what may be written to is copied
+    file = Path(mapping.filename)
+    if file.suffix != ".npy" or not file.exists() or mapping.mode != "r":  # what may be written to is copied
         return None
-    first_mapped = array.offset - array.offset % mmap.ALLOCATIONGRANULARITY  # type: ignore[attr-defined]
-    begins: int = array.ctypes.data - np.frombuffer(root, np.uint8).ctypes.data
+    first_mapped = mapping.offset - mapping.offset % mmap.ALLOCATIONGRANULARITY
+    begins: int = array.ctypes.data - np.frombuffer(memory, np.uint8).ctypes.data
     return file, first_mapped + begins
+
+
+def _origin(array: npt.NDArray[Any]) -> tuple["np.memmap[Any, Any] | None", Any]:
+    """Return the memory map that an array is a view of, of whatever class the views between are, and its memory."""
+    mapping, root = None, array
+    while isinstance(root, np.ndarray) and root.base is not None:
+        mapping = root if isinstance(root, np.memmap) else mapping
+        root = root.base
+    return (mapping, root) if isinstance(root, mmap.mmap) else (None, None)

@@ -4,6 +4,7 @@ The folder costs nothing, and serves where the workers see it: on the same machi
 by its mark: a worker that does not see the mark says so, and the run goes on with the store.
 """
 
+import logging
 import shutil
 import time
 import uuid
@@ -12,9 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from vis_assets.errors import ComputeFailed, ObjectMissing
+from vis_assets.errors import ComputeFailed, ObjectMissing, StoreUnavailable
 from vis_assets.resources.object_store import ObjectStore, open_store
 from vis_assets.settings import load_settings
+
+_log = logging.getLogger(__name__)
 
 PREFIX = "compute"
 """Keys of exchanged objects are `compute/{run}/{name}`."""
@@ -117,12 +120,21 @@ class StoreShelf:
         return self._offered[file]
 
     def close(self) -> None:
-        """See Shelf; also removes what runs left that were killed long ago."""
+        """See Shelf; also removes what runs left that were killed long ago.
+
+        Where the store is away its objects are left, to the next run after `OLD_SECONDS`: the map is made by now.
+        """
+        shutil.rmtree(self._folder, ignore_errors=True)
+        try:
+            self._remove_objects()
+        except StoreUnavailable as error:
+            _log.warning("objects of run %s are left in the store: %s", self._base, error)
+
+    def _remove_objects(self) -> None:
         now = time.time()
         for found in list(self._store.listing(f"{PREFIX}/")):
             if found.key.startswith(f"{self._base}/") or now - found.modified > OLD_SECONDS:
                 self._store.delete(found.key)
-        shutil.rmtree(self._folder, ignore_errors=True)
 
 
 class Reader:

@@ -1,7 +1,8 @@
 """The worker's side: performs one call for a run.
 
 Before its work begins, a task leaves its key in a file beside the worker; the nanny reads it there, because the worker
-itself cannot be asked while a native kernel holds Python's lock.
+itself cannot be asked while a native kernel holds Python's lock. A worker of several threads does one task at a time
+all the same: what is killed for one of them must not take others with it.
 """
 
 import contextlib
@@ -9,6 +10,7 @@ import importlib
 import logging
 import os
 import pickle
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -33,6 +35,7 @@ DOWNLOADS = "vis_assets_inputs"
 REPORT_SECONDS = 0.1
 """Least time between two reports of progress."""
 _ERROR_CHARACTERS = 500
+_one_at_a_time = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,9 @@ def perform(packed: bytes) -> Outcome:
 
     worker = get_worker()
     order: Order = pickle.loads(packed)  # noqa: S301 - from our own run; whoever reaches the scheduler runs code anyway
-    with _running(Path(worker.local_directory), order.key):
+    with _one_at_a_time, _running(Path(worker.local_directory), order.key):
+        if not _is_wanted(order.key, worker):
+            return Outcome()
         worker.log_event(order.topic, {"key": order.key, "began": True})
         if order.mark is not None and not Path(order.mark).exists():
             return Outcome(out_of_reach=True)
@@ -98,6 +103,12 @@ def name_of(function: Callable[..., Any]) -> str:
     if not name.startswith("vis_assets") or "<" in name:
         raise TypeError(f"{name} is no function that vis_assets can import")
     return name
+
+
+def _is_wanted(key: str, worker: "Worker") -> bool:
+    """Whether somebody still waits for a task, which may have been given up while it waited for another to end."""
+    known = worker.state.tasks.get(key)
+    return known is not None and known.state != "cancelled"
 
 
 def _call(order: Order, worker: "Worker") -> Outcome:

@@ -125,7 +125,7 @@ def test_arrays_of_objects_and_large_values_are_refused(compute: DaskCompute):
     """What would be pickled through the scheduler is a mistake of the caller."""
     with pytest.raises(TypeError, match="objects"):
         compute.run(work.total, np.array([object()]))
-    with pytest.raises(TypeError, match="bytes besides"):
+    with pytest.raises(ComputeFailed, match="bytes besides"):
         compute.run(work.total, {"a": b"x" * 2_000_000})
     with pytest.raises(TypeError, match="no function"):
         compute.run(lambda: None)
@@ -236,6 +236,24 @@ def test_without_a_scheduler_the_work_is_done_here_and_said_so(open_compute: Ope
     assert compute.run(work.total, np.ones(3))[:2] == (3, os.getpid())
     assert compute.map(work.total, [(np.ones(3),)])[0][1] == os.getpid()
     assert "no Dask scheduler" in compute.notes[0]
+
+
+def test_who_asks_for_workers_first_waits_for_the_scheduler_once(open_compute: Opener):
+    """The first that finds no scheduler gives it up for the others."""
+    compute = open_compute(address=f"tcp://127.0.0.1:{free_port()}", connect_seconds=0.2)
+    assert compute.workers == 1
+    assert len(compute.notes) == 1
+    assert compute.run(work.total, np.ones(3))[1] == os.getpid()
+    assert compute.workers == 1
+    assert len(compute.notes) == 1
+    assert compute._client is None
+
+
+def test_only_our_own_cluster_shares_cores(cluster: Cluster, open_compute: Opener):
+    """The environment of a run tells the cluster of this machine from others."""
+    assert open_compute().shares_cores
+    assert not open_compute("other", address="tcp://10.0.0.1:8786").shares_cores
+    assert InProcess().shares_cores
 
 
 def test_a_cluster_of_somebody_else_is_used_as_it_is(tmp_path: Path):

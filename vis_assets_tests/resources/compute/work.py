@@ -78,6 +78,29 @@ def nap(mark: Path, seconds: float) -> int:
     return os.getpid()
 
 
+def wait_for(mark: Path) -> int:
+    """Return our pid as soon as there is a file."""
+    while not mark.exists():
+        time.sleep(0.05)
+    return os.getpid()
+
+
+def span(seconds: float) -> tuple[float, float]:
+    """Sleep, and return when that began and ended."""
+    begun = time.monotonic()
+    time.sleep(seconds)
+    return begun, time.monotonic()
+
+
+def nap_or_stop(mark: Path, pid: int) -> None:
+    """Write our pid; then stop a process, if one is named, and wait for what follows."""
+    mark.write_text(str(os.getpid()))
+    if pid:
+        time.sleep(0.5)  # the result of the call before leaves
+        os.kill(pid, signal.SIGKILL)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
 def fill_memory(mebibytes: int) -> None:
     """Hold so much memory, growing slowly enough to be seen."""
     held = []
