@@ -53,7 +53,15 @@ JOB_ID = EXAMPLE["job_id"]
 FETCHING = ("visualization_job", "vectors")
 LAYING_OUT = (*FETCHING, "embedding_2d")
 CLUSTERING = (*LAYING_OUT, "cluster_labels")
-LAYOUT_CALL, CLUSTER_CALL = "umap.UMAP.fit_transform", "hdbscan.HDBSCAN.fit"
+REFERENCES = {"VIS_ASSETS_LAYOUT_ENGINE": "umap-learn", "VIS_ASSETS_CLUSTERING_ENGINE": "hdbscan"}
+FAST: dict[str, str] = {}
+LIBRARY_CALLS = {
+    "layout": (FAST, "scipy.optimize.curve_fit", LAYING_OUT, 14),
+    "clusters": (FAST, "fast_hdbscan.numba_kdtree.build_kdtree", CLUSTERING, 5),
+    "umap-learn": (REFERENCES, "umap.UMAP.fit_transform", LAYING_OUT, 14),
+    "hdbscan": (REFERENCES, "hdbscan.HDBSCAN.fit", CLUSTERING, 3),
+}
+"""Stage or engine -> settings, a call that it makes of a library, the stages up to it, and how many points it takes."""
 OpenDoor = Callable[..., Door]
 
 
@@ -188,31 +196,29 @@ def test_qdrant_refusal(live: Live, why: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("call", "points", "stages", "error", "says"),
+    ("engine", "error", "says"),
     [
-        (LAYOUT_CALL, 14, LAYING_OUT, ValueError("no layout"), "UMAP failed on 14 vectors of 3 dimensions"),
-        (LAYOUT_CALL, 14, LAYING_OUT, MemoryError(), "UMAP ran out of memory on 14 vectors"),
-        (CLUSTER_CALL, 3, CLUSTERING, ValueError("no clusters"), "HDBSCAN failed on 3 points"),
-        (CLUSTER_CALL, 3, CLUSTERING, MemoryError(), "HDBSCAN ran out of memory on 3 points"),
+        ("layout", ValueError("no layout"), "The layout failed on 14 vectors of 3 dimensions: ValueError: no layout"),
+        ("layout", MemoryError(), "The layout ran out of memory on 14 vectors"),
+        ("clusters", ValueError("no clusters"), "HDBSCAN failed on 5 points"),
+        ("clusters", MemoryError(), "HDBSCAN ran out of memory on 5 points"),
+        ("umap-learn", ValueError("no layout"), "UMAP failed on 14 vectors of 3 dimensions"),
+        ("umap-learn", MemoryError(), "UMAP ran out of memory on 14 vectors"),
+        ("hdbscan", ValueError("no clusters"), "HDBSCAN failed on 3 points"),
+        ("hdbscan", MemoryError(), "HDBSCAN ran out of memory on 3 points"),
     ],
-    ids=["UMAP fails", "UMAP out of memory", "HDBSCAN fails", "HDBSCAN out of memory"],
 )
 def test_umap_hdbscan(
-    opened: OpenDoor,
-    monkeypatch: pytest.MonkeyPatch,
-    call: str,
-    points: int,
-    stages: tuple[str, ...],
-    error: Exception,
-    says: str,
+    opened: OpenDoor, monkeypatch: pytest.MonkeyPatch, engine: str, error: Exception, says: str
 ) -> None:
-    """The library that lays out or clusters fails: told in one sentence, and tried again."""
+    """What lays out or clusters fails, whichever engine it is: told in one sentence, and tried again."""
 
     def fail(*_arguments: Any, **_options: Any) -> None:
         raise error
 
+    settings, call, stages, points = LIBRARY_CALLS[engine]
     monkeypatch.setattr(call, fail)
-    door = opened()
+    door = opened(**settings)
     with EmbeddedQdrant() as qdrant:
         fill(qdrant, points)
         door.perform(asked(door, **database(qdrant.url), visualization_config={"min_cluster_size": 2}), stages=stages)

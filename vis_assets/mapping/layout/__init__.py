@@ -118,18 +118,12 @@ def lay_out(
     options = _Options(min(n_neighbors, together - 1), min_dist, metric, random_state or 0, engine, random_state)
     seconds: dict[str, float] = {}
     listener = _Listener(on_progress)
-    try:
+    with _failures_explained(vectors, listener):
         if is_sampled:
             notes.append(f"{together} of {count} points were laid out together; the others lie by their neighbours.")
             coordinates = _lay_out_sample(vectors, together, options, listener, notes, seconds)
         else:
             coordinates = _lay_out_all(vectors, options, neighbors, listener, notes, seconds)
-    except MemoryError as error:
-        if listener.raised is not None:
-            raise
-        raise ComputeFailed(
-            f"The layout of {_shape(vectors)} ran out of memory; give the worker more, or set max_points."
-        ) from error
     if not np.isfinite(coordinates).all():
         raise ComputeFailed(f"UMAP gave coordinates that are not finite for {_shape(vectors)}; try another metric.")
     return Layout(coordinates, tuple(notes), together if is_sampled else None, seconds)
@@ -148,6 +142,24 @@ class _Listener:
         except BaseException as error:
             self.raised = error
             raise
+
+
+@contextmanager
+def _failures_explained(vectors: npt.NDArray[np.float32], listener: _Listener) -> Iterator[None]:
+    """Turn what libraries raise into our error; what the listener raised passes through."""
+    try:
+        yield
+    except MemoryError as error:
+        if listener.raised is not None:
+            raise
+        raise ComputeFailed(
+            f"The layout ran out of memory on {_shape(vectors)}; give the worker more, or set max_points."
+        ) from error
+    except (ValueError, ArithmeticError, RuntimeError) as error:
+        if listener.raised is not None:
+            raise
+        reason = (str(error).splitlines() or [""])[0]
+        raise ComputeFailed(f"The layout failed on {_shape(vectors)}: {type(error).__name__}: {reason}") from error
 
 
 def _without_graph(vectors: npt.NDArray[np.float32], metric: Metric, notes: list[str]) -> Layout:
