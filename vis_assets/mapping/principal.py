@@ -8,7 +8,7 @@ from vis_assets.mapping.threads import single_threaded_blas
 SAMPLE = 5_000
 """Rows that are looked at: the directions of many points are those of a sample of them."""
 _SPARE = 8
-_ROUNDS = 4
+_ROUNDS = 2
 
 
 @single_threaded_blas()

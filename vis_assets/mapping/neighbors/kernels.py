@@ -10,10 +10,18 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
+from llvmlite import ir
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+from numba.np.arrayobj import make_array
 
 _ARITHMETIC = {"nnan", "nsz", "arcp", "contract", "reassoc", "afn"}
 """What the compiler may reorder or round; there is no NaN, but infinity means something."""
+_BYTES = ir.IntType(8).as_pointer()
+_READ_AND_KEEP = (0, 3, 1)
+"""For reading, to all caches, data."""
+_CACHE_LINE = 64
 _compiled: Any = njit(cache=True, nogil=True, fastmath=_ARITHMETIC, boundscheck=False, error_model="numpy")
 
 
@@ -191,11 +199,39 @@ def _put(ids, values, flags, candidate, value):
     flags[place] = True
 
 
+@intrinsic
+def _prefetch(_context, rows, row, byte):
+    """Ask the processor to bring the cache line at a byte of a row of a (n, d) array; nothing waits for it."""
+
+    def generate(context, builder, signature, arguments):
+        array = make_array(signature.args[0])(context, builder, arguments[0])
+        stride = cgutils.unpack_tuple(builder, array.strides, 2)[0]
+        start = builder.add(builder.mul(arguments[1], stride), arguments[2])
+        place = builder.gep(builder.bitcast(array.data, _BYTES), [start])
+        kind = ir.FunctionType(ir.VoidType(), [_BYTES, ir.IntType(32), ir.IntType(32), ir.IntType(32)])
+        call = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        builder.call(call, [place, *(ir.IntType(32)(number) for number in _READ_AND_KEEP)])
+        return context.get_dummy_value()
+
+    return types.void(rows, types.int64, types.int64), generate
+
+
 @_compiled
-def _follow(i, j, is_fresh, coarse, old, explored, seen, mine, mine_values, flags):
-    """Compare point i with point j and the neighbours of j, as far as no earlier pass has and this one has not."""
+def _ask_for(vectors, row):
+    """Ask the processor to bring a row of vectors."""
+    for byte in range(0, vectors.shape[1] * vectors.itemsize, _CACHE_LINE):
+        _prefetch(vectors, row, byte)  # type: ignore[call-arg] # numba brings the context
+
+
+@_compiled
+def _follow(i, j, is_fresh, coarse, old, explored, seen, waiting, mine, mine_values, flags):
+    """Compare point i with point j and the neighbours of j, as far as no earlier pass has and this one has not.
+
+    All rows are asked for before the first is read: they lie anywhere, and memory answers many requests at a time.
+    """
     vectors, scales, by_angle = coarse
     ids, values, is_new = old
+    count = 0
     for r in range(-1, explored):
         if r < 0:
             if not is_fresh:
@@ -208,6 +244,11 @@ def _follow(i, j, is_fresh, coarse, old, explored, seen, mine, mine_values, flag
         if seen[c] == i:
             continue
         seen[c] = i
+        waiting[count] = c
+        count += 1
+        _ask_for(vectors, c)
+    for place in range(count):
+        c = waiting[place]
         if by_angle:
             value = _angle_of_bytes(vectors[i], vectors[c], scales[i], scales[c])
         else:
@@ -238,6 +279,7 @@ def explore(first, last, coarse, chosen, targets, explored, old, reverse, new):
     new_ids, new_values, new_flags = new
     n, k = ids.shape
     seen = np.full(n, -1, np.int32)
+    waiting = np.empty(explored + 1, np.int32)
     for place in range(first, last):
         i = chosen[place]
         mine, mine_values, flags = new_ids[targets[place]], new_values[targets[place]], new_flags[targets[place]]
@@ -250,6 +292,6 @@ def explore(first, last, coarse, chosen, targets, explored, old, reverse, new):
                 seen[ids[i, q]] = i
         for q in range(explored):
             if values[i, q] < np.inf:
-                _follow(i, ids[i, q], is_new[i, q], coarse, old, explored, seen, mine, mine_values, flags)
+                _follow(i, ids[i, q], is_new[i, q], coarse, old, explored, seen, waiting, mine, mine_values, flags)
         for q in range(counts[i]):
-            _follow(i, sources[i, q], fresh[i, q], coarse, old, explored, seen, mine, mine_values, flags)
+            _follow(i, sources[i, q], fresh[i, q], coarse, old, explored, seen, waiting, mine, mine_values, flags)
