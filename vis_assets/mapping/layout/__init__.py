@@ -21,6 +21,7 @@ from vis_assets.mapping.layout.few_points import all_coincide, scale_distances
 from vis_assets.mapping.layout.start import principal_start
 from vis_assets.mapping.layout.umap_learn import lay_out_by_umap_learn
 from vis_assets.mapping.neighbors import BY_ANGLE, Neighbors, find_neighbors, find_neighbors_among
+from vis_assets.mapping.threads import in_threads
 from vis_assets.protocol.visualization_config import Metric
 
 OnProgress = Callable[[float, float], None]
@@ -282,16 +283,19 @@ def _shape(vectors: npt.NDArray[np.float32]) -> str:
 
 def _require_usable(vectors: npt.NDArray[np.float32], metric: Metric) -> None:
     """Refuse vectors whose lengths float32 cannot hold: they would all look equal."""
-    for start in range(0, len(vectors), _ROWS_AT_ONCE):
+
+    def unusable(start: int) -> npt.NDArray[np.intp]:
         block = vectors[start : start + _ROWS_AT_ONCE]
         high, low = block.max(axis=1), block.min(axis=1)
         bad = ~((high <= _LARGEST) & (low >= -_LARGEST))  # no comparison holds for NaN
         if metric in BY_ANGLE:
             largest = np.maximum(high, -low)
             bad |= (largest < 1 / _LARGEST) & (largest > 0)
-        if bad.any():
-            row = start + int(bad.argmax())
-            raise VectorUnusable(f"The vector in row {row} holds {_trouble(vectors[row])}")
+        return start + np.flatnonzero(bad)
+
+    for rows in in_threads(unusable, range(0, len(vectors), _ROWS_AT_ONCE)):
+        if len(rows) > 0:
+            raise VectorUnusable(f"The vector in row {rows[0]} holds {_trouble(vectors[rows[0]])}")
 
 
 def _trouble(vector: npt.NDArray[np.float32]) -> str:

@@ -37,6 +37,8 @@ EXACT_UP_TO = 12_000
 """Points up to which comparing all with all is the faster way."""
 _MEMBERS_PER_CELL = 500
 _SHORTEST_LIST = 18
+_SPARE = 2
+"""Places behind the last that are measured exactly too, since those before were rounded."""
 _EXPLORED = 18
 _MOST_PASSES = 6
 _SETTLED = 0.004
@@ -105,6 +107,7 @@ def find_neighbors(
         if lists.is_new.mean() < _SETTLED:
             break
     on_share(1.0)
+    lists = lists.nearest(wanted + _SPARE)
     _rescore(space, space, lists)
     return _measured(space, _completed(space, space, lists, wanted))
 
@@ -236,8 +239,7 @@ def _completed(queries: Space, base: Space, lists: Lists, wanted: int) -> Lists:
         rows, ids, values = search_cells(queries, alone, base, _one_cell(len(base)), wanted, (0, 1))
         lists.ids[rows, :wanted], lists.values[rows, :wanted] = ids, values
         _rescore(queries, base, lists)
-    kept = slice(0, wanted)
-    return Lists(lists.ids[:, kept].copy(), lists.values[:, kept].copy(), lists.is_new[:, kept].copy())
+    return lists.nearest(wanted)
 
 
 def _rescore(queries: Space, base: Space, lists: Lists) -> None:

@@ -43,6 +43,11 @@ class Lists(NamedTuple):
         """Lists of which all was just found."""
         return cls(ids, values, np.ones(ids.shape, np.bool_))
 
+    def nearest(self, count: int) -> "Lists":
+        """The first `count` places of each list."""
+        kept = slice(0, count)
+        return Lists(self.ids[:, kept].copy(), self.values[:, kept].copy(), self.is_new[:, kept].copy())
+
 
 def search_cells(
     queries: Space,
