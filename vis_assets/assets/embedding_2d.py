@@ -8,7 +8,7 @@ from dagster import AssetExecutionContext, Output, ResourceParam, asset
 
 from vis_assets.assets.partitions import ARTIFACT_IO, GROUP, OWNERS, report_to, visualization_transforms
 from vis_assets.mapping.layout import lay_out
-from vis_assets.mapping.neighbors import BY_ANGLE, BY_LENGTH, Neighbors, find_neighbors
+from vis_assets.mapping.neighbors import SEARCHED, Neighbors, find_neighbors
 from vis_assets.protocol.stages import Stage
 from vis_assets.protocol.visualization_config import VisualizationConfig
 from vis_assets.resources.compute.contract import Compute
@@ -21,8 +21,6 @@ SEARCHED_TOGETHER_FROM = 50_000
 """Points from which it pays to spread the search for neighbours over several workers."""
 SHARE_OF_SEARCH = 0.45
 SEVERAL = 2
-SEARCHED = BY_ANGLE | BY_LENGTH
-"""Metrics whose search can be spread."""
 
 
 @asset(

@@ -44,7 +44,7 @@ class Edges(NamedTuple):
 
 
 def epochs_for(count: int) -> int:
-    """Epochs of the descent, as umap-learn has them."""
+    """Epochs of the descent: few points need more, as with umap-learn (500 and 200 there)."""
     return EPOCHS_OF_FEW if count <= MANY_POINTS else EPOCHS_OF_MANY
 
 

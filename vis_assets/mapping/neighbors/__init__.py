@@ -33,6 +33,8 @@ OnShare = Callable[[float], None]
 
 BY_ANGLE: frozenset[Metric] = frozenset({"cosine", "dot"})
 BY_LENGTH: frozenset[Metric] = frozenset({"euclidean", "minkowski"})
+SEARCHED = BY_ANGLE | BY_LENGTH
+"""Metrics that the search here knows; the reference knows all."""
 EXACT_UP_TO = 12_000
 """Points up to which comparing all with all is the faster way."""
 _MEMBERS_PER_CELL = 500
@@ -91,7 +93,7 @@ def find_neighbors(
         The neighbours.
     """
     wanted = min(neighbor_count, len(vectors) - 1)
-    if metric not in BY_ANGLE | BY_LENGTH:
+    if metric not in SEARCHED:
         return Neighbors(*neighbors_by_reference(vectors, wanted, metric, seed))
     space = Space.of(vectors, by_angle=metric in BY_ANGLE)
     if len(space) <= max(EXACT_UP_TO, 4 * wanted):
@@ -137,7 +139,7 @@ def find_neighbors_among(
         on_share: told how far the search is.
     """
     wanted = min(neighbor_count, len(vectors))
-    if metric not in BY_ANGLE | BY_LENGTH:
+    if metric not in SEARCHED:
         return Neighbors(*neighbors_among_by_reference(queries, vectors, wanted, metric, seed))
     base = Space.of(vectors, by_angle=metric in BY_ANGLE)
     seekers = Space.of(queries, by_angle=base.by_angle, centre=base.centre)
@@ -256,4 +258,4 @@ def _measured(base: Space, lists: Lists) -> Neighbors:
     return Neighbors(lists.ids, np.maximum(1 + values, 0) if base.by_angle else np.sqrt(values))
 
 
-__all__ = ["BY_ANGLE", "Neighbors", "Spread", "find_neighbors", "find_neighbors_among"]
+__all__ = ["BY_ANGLE", "SEARCHED", "Neighbors", "Spread", "find_neighbors", "find_neighbors_among"]

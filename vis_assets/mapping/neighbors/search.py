@@ -86,7 +86,7 @@ def search_cells(
         # Of one matrix with itself BLAS computes only one half.
         seen = near if queries is base and len(task.seekers) == len(candidates) else queries.rows(task.seekers)
         own = task.seekers if queries is base else np.full(len(task.seekers), -1, np.int32)
-        places = (np.searchsorted(rows, task.seekers) + len(rows) * task.ranks.astype(np.int64)).astype(np.int64)
+        places = np.searchsorted(rows, task.seekers) + len(rows) * task.ranks.astype(np.int64)
         keep_nearest(seen @ near.T, base.half_squares[candidates], own, places, candidates, lists.ids, lists.values)
         return len(task.seekers)
 
