@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parent.parent
-HEAVY = {"umap", "hdbscan", "fast_hdbscan", "datamapplot", "numba", "pynndescent", "openai", "cohere"}
+HEAVY = {"umap", "hdbscan", "datamapplot", "numba", "pynndescent", "openai", "cohere"}
 BINARY = {".png", ".jpg", ".gif", ".woff2"}
 
 

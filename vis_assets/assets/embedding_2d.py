@@ -7,7 +7,7 @@ import pandas as pd
 from dagster import AssetExecutionContext, Output, ResourceParam, asset
 
 from vis_assets.assets.partitions import ARTIFACT_IO, GROUP, OWNERS, report_to, visualization_transforms
-from vis_assets.mapping.layout import lay_out
+from vis_assets.mapping.layout import SHARE_OF_NEIGHBORS, lay_out
 from vis_assets.mapping.neighbors import SEARCHED, Neighbors, find_neighbors
 from vis_assets.protocol.stages import Stage
 from vis_assets.protocol.visualization_config import VisualizationConfig
@@ -19,7 +19,6 @@ from vis_assets.sources.points import PointSet
 
 SEARCHED_TOGETHER_FROM = 50_000
 """Points from which it pays to spread the search for neighbours over several workers."""
-SHARE_OF_SEARCH = 0.45
 SEVERAL = 2
 
 
@@ -101,5 +100,5 @@ def _search_together(
         config.metric,
         seed=settings.seed or 0,
         spread=compute.map,
-        on_share=lambda share: report(share * SHARE_OF_SEARCH, 1),
+        on_share=lambda share: report(share * SHARE_OF_NEIGHBORS, 1),
     )

@@ -8,7 +8,7 @@ from dagster import DagsterInstance
 
 from vis_assets_tests.assets.graph import Graph, groups, metadata, outcome
 
-HEAVY = {"umap", "hdbscan", "fast_hdbscan", "datamapplot", "numba", "pynndescent", "sklearn", "scipy", "matplotlib"}
+HEAVY = {"umap", "hdbscan", "datamapplot", "numba", "pynndescent", "sklearn", "scipy", "matplotlib"}
 
 
 def main(folder: Path) -> None:

@@ -57,7 +57,7 @@ REFERENCES = {"VIS_ASSETS_LAYOUT_ENGINE": "umap-learn", "VIS_ASSETS_CLUSTERING_E
 FAST: dict[str, str] = {}
 LIBRARY_CALLS = {
     "layout": (FAST, "scipy.optimize.curve_fit", LAYING_OUT, 14),
-    "clusters": (FAST, "fast_hdbscan.numba_kdtree.build_kdtree", CLUSTERING, 5),
+    "clusters": (FAST, "scipy.spatial.cKDTree", CLUSTERING, 5),
     "umap-learn": (REFERENCES, "umap.UMAP.fit_transform", LAYING_OUT, 14),
     "hdbscan": (REFERENCES, "hdbscan.HDBSCAN.fit", CLUSTERING, 3),
 }

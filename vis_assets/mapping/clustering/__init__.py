@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from vis_assets.errors import ComputeFailed
 from vis_assets.mapping.clustering import fast, hdbscan
 
 NOISE = -1
@@ -80,7 +81,14 @@ def cluster(
     notes = []
     if min_samples >= count:
         notes.append(f"min_samples was lowered from {min_samples} to {count - 1}: there are only {count} points.")
-    labels, strengths = find_clusters(coordinates, min_cluster_size, min(min_samples, count - 1))
+    try:
+        labels, strengths = find_clusters(coordinates, min_cluster_size, min(min_samples, count - 1))
+    except MemoryError as error:
+        raise ComputeFailed(
+            f"HDBSCAN ran out of memory on {count} points; give the worker more memory or map fewer points."
+        ) from error
+    except (ValueError, TypeError, ArithmeticError) as error:
+        raise ComputeFailed(f"HDBSCAN failed on {count} points: {error}") from error
     return Clustering(_largest_first(labels), np.clip(strengths, 0.0, 1.0).astype(np.float32), tuple(notes))
 
 

@@ -28,10 +28,12 @@ OnProgress = Callable[[float, float], None]
 """Called with (units done, units in all)."""
 LayoutEngine = Literal["fast", "umap-learn"]
 
+SHARE_OF_NEIGHBORS = 0.45
+"""Share of the time of a layout that the search for neighbours takes, about."""
+
 _FEWEST_FOR_UMAP = 4  # the spectral start needs 3 eigenvectors, of which ARPACK gives at most n - 1
 _ROWS_AT_ONCE = 16_384
 _LARGEST = 1e15  # sums of products of larger numbers exceed float32
-_SHARE_OF_NEIGHBORS = 0.45
 _SHARE_OF_SAMPLE = 0.8
 _PLACED_AT_ONCE = 100_000
 
@@ -196,7 +198,7 @@ def _lay_out_all(
     wanted, seed = options.n_neighbors - 1, options.seed
     with _timed(seconds, "neighbors"):
         if neighbors is None:
-            report = _part(on_progress, 0.0, _SHARE_OF_NEIGHBORS)
+            report = _part(on_progress, 0.0, SHARE_OF_NEIGHBORS)
             neighbors = find_neighbors(vectors, wanted, options.metric, seed=seed, on_share=report)
         neighbors = neighbors.nearest(wanted)
     epochs = epochs_for(len(vectors))
@@ -205,7 +207,7 @@ def _lay_out_all(
     with _timed(seconds, "start"):
         start = principal_start(vectors, options.seed, by_angle=options.metric in BY_ANGLE)
     with _timed(seconds, "descent"):
-        report = _part(on_progress, _SHARE_OF_NEIGHBORS, 1.0)
+        report = _part(on_progress, SHARE_OF_NEIGHBORS, 1.0)
         return descend(start, edges, min_dist=options.min_dist, epochs=epochs, seed=options.seed, on_share=report)
 
 

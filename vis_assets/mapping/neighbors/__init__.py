@@ -100,11 +100,11 @@ def find_neighbors(
         return _measured(space, _search_all(space, space, wanted, on_share))
     length = max(wanted, _SHORTEST_LIST)
     lists, order = _search_in_cells(space, length, seed, spread, _within(on_share, 0.0, _SHARE_OF_CELLS))
-    coarse = space.coarse()
+    here_or_spread = spread or space.coarse()
     done = _SHARE_OF_CELLS
     for _ in range(_MOST_PASSES):
         following = (1 + done) / 2
-        lists = _explore(space, coarse, order, lists, spread, _within(on_share, done, following))
+        lists = _explore(space, here_or_spread, order, lists, _within(on_share, done, following))
         done = following
         if lists.is_new.mean() < _SETTLED:
             break
@@ -209,24 +209,23 @@ def _merge_parts(spread: Spread, space: Space, cells: Cells, lists: Lists, on_sh
 
 def _explore(
     space: Space,
-    coarse: Coarse,
+    here_or_spread: Coarse | Spread,
     order: npt.NDArray[np.int32],
     old: Lists,
-    spread: Spread | None,
     on_share: OnShare,
 ) -> Lists:
-    """One pass among the neighbours of neighbours."""
+    """One pass among the neighbours of neighbours: here on the coarse form, or spread over workers that make it."""
     explored = min(_EXPLORED, old.ids.shape[1])
     new = Lists.empty(len(order), old.ids.shape[1])
     slices = np.array_split(order, _SLICES)
-    if spread is None:
+    if isinstance(here_or_spread, Coarse):
         reverse = reverse_of(old, explored)
         for done, rows in enumerate(slices, start=1):
-            explore_points(coarse, rows, rows, old, reverse, explored, new)
+            explore_points(here_or_spread, rows, rows, old, reverse, explored, new)
             on_share(done / _SLICES)
         return new
     calls = [(space.vectors, space.by_angle, rows, tuple(old), explored) for rows in slices]
-    for done, (rows, part) in enumerate(zip(slices, spread(explore_part, calls), strict=True), start=1):
+    for done, (rows, part) in enumerate(zip(slices, here_or_spread(explore_part, calls), strict=True), start=1):
         for whole, piece in zip(new, part, strict=True):
             whole[rows] = piece
         on_share(done / _SLICES)

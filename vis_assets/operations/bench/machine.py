@@ -22,7 +22,6 @@ PACKAGES = (
     "umap-learn",
     "pynndescent",
     "hdbscan",
-    "fast_hdbscan",
     "datamapplot",
     "distributed",
     "dagster",

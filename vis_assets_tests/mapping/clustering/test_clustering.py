@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from vis_assets.errors import ComputeFailed
 from vis_assets.mapping.clustering import ENGINES, Clustering, cluster
 
 
@@ -125,3 +126,24 @@ def test_unknown_engine_is_refused():
     """An engine that does not exist is an error."""
     with pytest.raises(KeyError):
         cluster(groups(20), min_cluster_size=5, min_samples=5, engine="none")
+
+
+@pytest.mark.parametrize(
+    ("raised", "told"),
+    [(MemoryError(), "ran out of memory on 40 points"), (ValueError("no"), "failed on 40 points: no")],
+)
+def test_what_an_engine_raises_is_explained(raised, told, engine, monkeypatch):
+    """Failures of either engine name the number of points and their reason."""
+
+    def fail(coordinates, min_cluster_size, min_samples):
+        raise raised
+
+    monkeypatch.setitem(ENGINES, engine, fail)
+    with pytest.raises(ComputeFailed, match=told):
+        cluster(groups(20, 20), min_cluster_size=5, min_samples=3, engine=engine)
+
+
+def test_hdbscan_refusal_is_explained():
+    """What hdbscan itself refuses carries its reason."""
+    with pytest.raises(ComputeFailed, match=r"HDBSCAN failed on 40 points: .*[Mm]in"):
+        cluster(groups(20, 20), min_cluster_size=1, min_samples=3, engine="hdbscan")
