@@ -10,21 +10,11 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-HEADLESS_ARGUMENTS = (
-    "--no-sandbox",
-    "--use-gl=angle",
-    "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-default-apps",
-    "--disable-sync",
-    "--no-first-run",
-)
-"""For a browser that runs as root, draws without a graphics card and calls nobody."""
+from vis_assets.operations.chromium import HEADLESS_ARGUMENTS, find_browser
+
+__all__ = ["HEADLESS_ARGUMENTS", "find_browser"]
+
 NOTICE = """
 ************************************************************************
 * NO BROWSER: none is installed, and none could be installed.          *
@@ -32,15 +22,6 @@ NOTICE = """
 * CHROMIUM to the path of a Chromium or Chrome, and run them again.    *
 ************************************************************************
 """
-
-
-def find_browser() -> str | None:
-    """Path of a Chromium or Chrome, None where there is none."""
-    chosen = os.environ.get("CHROMIUM")
-    if chosen:
-        return shutil.which(chosen)
-    on_path = (shutil.which(name) for name in NAMES)
-    return next(filter(None, on_path), None) or _of_playwright()
 
 
 def main() -> None:
@@ -72,12 +53,6 @@ def _succeeds(command: Sequence[str]) -> bool:
     except (OSError, subprocess.TimeoutExpired) as error:
         sys.stdout.write(f"{command[0]}: {error}\n")
         return False
-
-
-def _of_playwright() -> str | None:
-    folder = Path(os.environ.get("PLAYWRIGHT_BROWSERS_PATH") or Path.home() / ".cache" / "ms-playwright")
-    found = sorted(path for path in folder.glob("chromium-*/chrome-linux*/chrome") if os.access(path, os.X_OK))
-    return str(found[-1]) if found else None
 
 
 if __name__ == "__main__":

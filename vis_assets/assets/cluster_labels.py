@@ -44,10 +44,13 @@ CHECKS = {
     group_name=GROUP,
     owners=OWNERS,
     kinds={"hdbscan", "parquet"},
-    code_version="1",
+    code_version="2",
     io_manager_key=ARTIFACT_IO,
     check_specs=check_specs("cluster_labels", CHECKS),
-    description="HDBSCAN clusters of the layout: id, cluster (-1 = noise, 0 = the biggest), membership_strength.",
+    description=(
+        "HDBSCAN clusters of the layout: id, cluster (-1 = noise, 0 = the biggest), membership_strength, "
+        "and the coarser layers cluster_1, cluster_2, ... as far as there are."
+    ),
 )
 def cluster_labels(
     context: AssetExecutionContext,
@@ -71,14 +74,14 @@ def cluster_labels(
     )
     report(1, 1)
     seconds = round(time.perf_counter() - started, 3)
-    context.log.info(
-        "%d clusters, %d noise points in %.2f s", clustering.cluster_count, clustering.noise_count, seconds
-    )
+    counts = ", ".join(map(str, clustering.counts))
+    context.log.info("%s clusters by layer, %d noise points in %.2f s", counts, clustering.noise_count, seconds)
     table = pd.DataFrame(
         {
             "id": embedding_2d["id"],
             "cluster": clustering.labels,
             "membership_strength": clustering.membership_strengths,
+            **{f"cluster_{layer}": labels for layer, labels in enumerate(clustering.coarser, start=1)},
         }
     )
     table.attrs = {"notes": list(clustering.notes), "seconds": seconds}
@@ -90,6 +93,7 @@ def _describe(clustering: Clustering, seconds: float) -> dict[str, Any]:
     rows = [{"cluster": label, "points": int(size)} for label, size in enumerate(clustering.sizes)]
     return {
         "cluster_count": clustering.cluster_count,
+        "clusters_by_layer": list(clustering.counts),
         "noise_points": clustering.noise_count,
         "noise_share": round(clustering.noise_share, 4),
         "cluster_sizes": table_metadata(rows[:500], {"cluster": "int", "points": "int"}),
@@ -99,8 +103,10 @@ def _describe(clustering: Clustering, seconds: float) -> dict[str, Any]:
 
 
 def _check(clustering: Clustering, point_count: int) -> list[AssetCheckResult]:
-    labels = clustering.labels
-    known = len(labels) == point_count and bool(((labels >= -1) & (labels < clustering.cluster_count)).all())
+    known = all(
+        len(labels) == point_count and bool(((labels >= -1) & (labels < clusters)).all())
+        for labels, clusters in zip(clustering.layers, clustering.counts, strict=True)
+    )
     return [
         AssetCheckResult(
             check_name="noise_share",
@@ -109,5 +115,5 @@ def _check(clustering: Clustering, point_count: int) -> list[AssetCheckResult]:
             metadata={"noise_share": round(clustering.noise_share, 4)},
             description="" if clustering.noise_share <= MOST_NOISE else "try a smaller min_cluster_size or min_samples",
         ),
-        AssetCheckResult(check_name="every_point_labelled", passed=known, metadata={"labels": len(labels)}),
+        AssetCheckResult(check_name="every_point_labelled", passed=known, metadata={"labels": len(clustering.labels)}),
     ]

@@ -4,6 +4,7 @@ import base64
 import resource
 import time
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from urllib.parse import quote
 
 import numpy as np
@@ -19,19 +20,26 @@ from vis_assets.assets.partitions import (
     require_same_points,
     visualization_transforms,
 )
-from vis_assets.page.content import MapContent
-from vis_assets.page.preview import draw_preview
+from vis_assets.page.content import ClusterLayer, MapContent, PhraseLists
+from vis_assets.page.fields import FieldChoice, PayloadField, choose_fields
+from vis_assets.page.points_table import names_by_cluster, points_table
+from vis_assets.page.preview import draw_pictures
 from vis_assets.page.render import RenderedPage, render_page
 from vis_assets.protocol.stages import Stage
-from vis_assets.resources.compute.contract import Compute
-from vis_assets.resources.pages import MapPage, page_key, page_metadata
+from vis_assets.protocol.visualization_config import VisualizationConfig
+from vis_assets.resources.compute.contract import Compute, InProcess
+from vis_assets.resources.pages import MapPage, files_around, page_key, page_metadata
 from vis_assets.resources.progress import Progress
 from vis_assets.resources.specs import Spec
+from vis_assets.resources.vector_database import VectorDatabase
 from vis_assets.settings import Settings
-from vis_assets.sources.points import PointSet
+from vis_assets.sources.points import OnProgress, PointSet
+from vis_assets.sources.write_back import PlacedPoints, WriteBackResult
 
 CHECKS = {"page_not_empty": "The page is HTML and holds, or has beside it, the data of its points."}
 KEYPHRASES_IN_LABEL = 3
+MANY_PAYLOADS = 20_000
+"""So many payloads are worth the way to a worker."""
 SMALLEST_PAGE_BYTES = 10_000
 """A page without data is larger than this."""
 
@@ -41,7 +49,7 @@ SMALLEST_PAGE_BYTES = 10_000
     group_name=GROUP,
     owners=OWNERS,
     kinds={"html", "datamapplot"},
-    code_version="1",
+    code_version="2",
     io_manager_key=PAGE_IO,
     check_specs=check_specs("html_map", CHECKS),
     description="The interactive map, one self-contained HTML page.",
@@ -56,27 +64,38 @@ def html_map(
     settings: ResourceParam[Settings],
     compute: ResourceParam[Compute],
     progress: ResourceParam[Progress],
+    vector_database: ResourceParam[VectorDatabase],
 ) -> Iterator[Output[MapPage] | AssetCheckResult]:
     """Render the page."""
     started = time.perf_counter()
     job = visualization_job.job
     report = report_to(context, progress, visualization_job, Stage.GENERATING_HTML)
     report(0, 1)
-    content = _content(vectors, embedding_2d, cluster_labels, cluster_names)
+    choice = _choose_fields(compute, vectors, job.visualization_config)
+    content = content_of(vectors, embedding_2d, cluster_labels, cluster_names, choice.fields)
     rendered = compute.run(render_page, content, job.visualization_config, str(job.visualization_id))
     report(0.7, 1)
-    preview = compute.run(draw_preview, content, job.visualization_config)
+    preview, thumbnail = compute.run(draw_pictures, content, job.visualization_config)
+    points_file = points_table(content.ids, embedding_2d, cluster_labels, cluster_names)
+    around = files_around(job, thumbnail, points_file, vectors.count, len(content.cluster_names), datetime.now(UTC))
+    written = _write_back(
+        vector_database,
+        visualization_job,
+        content,
+        cluster_names,
+        lambda done, total: report(0.8 + 0.2 * done / total, 1),
+    )
     seconds = round(time.perf_counter() - started, 3)
-    notes = [*rendered.notes, *compute.notes]
+    notes = [*choice.notes, *rendered.notes, *compute.notes, *written.notes]
     stats = {
-        **_stats(visualization_job, vectors, cluster_labels, cluster_names),
+        **_stats(visualization_job, vectors, content),
         "dimension": vectors.dimension,
         "sampled_points": embedding_2d.attrs.get("sampled_points") or vectors.count,
         "html_bytes": rendered.size_bytes,
         "stage_seconds": _stage_seconds(embedding_2d, cluster_labels, cluster_names) | {"html_map": seconds},
         "warnings": _warnings(visualization_job, vectors, embedding_2d, cluster_labels, notes),
     }
-    page = MapPage(page_key(job), rendered.html, rendered.data_files, page_metadata(job.job_id, vectors.count))
+    page = MapPage(page_key(job), rendered.html, rendered.data_files | around, page_metadata(job.job_id, vectors.count))
     context.log.info("page of %d bytes in %.2f s", rendered.size_bytes, seconds)
     report(1, 1)
     yield Output(
@@ -86,7 +105,10 @@ def html_map(
             "preview": MetadataValue.md(f"![map](data:image/png;base64,{base64.b64encode(preview).decode()})"),
             "html_key": page.key,
             "point_count": vectors.count,
-            "cluster_count": len(cluster_names),
+            "cluster_count": len(content.cluster_names),
+            "clusters_per_layer": [len(layer.names) for layer in content.layers],
+            "payload_fields": {field.name: field.kind for field in choice.fields},
+            "points_written_back": written.points,
             "stats": MetadataValue.json(stats),
             "duration_seconds": seconds,
             "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
@@ -95,35 +117,89 @@ def html_map(
     yield _check(rendered)
 
 
-def _content(
-    vectors: PointSet, embedding_2d: pd.DataFrame, cluster_labels: pd.DataFrame, cluster_names: pd.DataFrame
+def _write_back(
+    database: VectorDatabase, spec: Spec, content: MapContent, cluster_names: pd.DataFrame, on_progress: OnProgress
+) -> WriteBackResult:
+    """Write topics and places into the points' payload, where the job asks for it; the map stands without."""
+    if not spec.job.visualization_config.write_back:
+        return WriteBackResult(0)
+    names = [names_by_cluster(cluster_names, layer) for layer in range(len(content.layers))]
+    labels = [layer.labels for layer in content.layers]
+    return database.write_back(spec, PlacedPoints(content.ids, content.coordinates, labels, names), on_progress)
+
+
+def content_of(
+    vectors: PointSet,
+    embedding_2d: pd.DataFrame,
+    cluster_labels: pd.DataFrame,
+    cluster_names: pd.DataFrame,
+    fields: tuple[PayloadField, ...] = (),
 ) -> MapContent:
+    """Join the tables of the graph; those of earlier versions, with one layer of clusters, too.
+
+    Raises:
+        PointsMismatch: a table was made from other points, or a cluster has no name.
+    """
     ids = vectors.table["id"].to_numpy(zero_copy_only=False)
     require_same_points(ids, embedding_2d, "embedding_2d")
     require_same_points(ids, cluster_labels, "cluster_labels")
+    finest, *coarser = _layers(cluster_labels, cluster_names)
     return MapContent(
         coordinates=embedding_2d[["x", "y"]].to_numpy(dtype=np.float32),
-        labels=cluster_labels["cluster"].to_numpy(dtype=np.int32),
-        cluster_names=[
-            label_text(name, keyphrases)
-            for name, keyphrases in zip(cluster_names["name"], cluster_names["keyphrases"], strict=True)
-        ],
+        labels=finest.labels,
+        cluster_names=finest.names,
         hover_texts=vectors.table["text"].to_pylist(),
+        ids=ids.tolist(),
+        strengths=cluster_labels["membership_strength"].to_numpy(dtype=np.float32),
+        keyphrases=finest.keyphrases,
+        coarser=tuple(coarser),
+        fields=fields,
     )
 
 
+def _layers(cluster_labels: pd.DataFrame, cluster_names: pd.DataFrame) -> list[ClusterLayer]:
+    """Read the layers that have both labels and names, the finest first; tables of earlier versions have that only."""
+    columns = ["cluster"]
+    while f"cluster_{len(columns)}" in cluster_labels and len(_names_of(cluster_names, len(columns))):
+        columns.append(f"cluster_{len(columns)}")
+    layers = []
+    for layer, column in enumerate(columns):
+        rows = _names_of(cluster_names, layer)
+        layers.append(
+            ClusterLayer(
+                cluster_labels[column].to_numpy(dtype=np.int32),
+                [label_text(name, phrases) for name, phrases in zip(rows["name"], rows["keyphrases"], strict=True)],
+                PhraseLists.of(rows["keyphrases"]),
+            )
+        )
+    return layers
+
+
+def _names_of(cluster_names: pd.DataFrame, layer: int) -> pd.DataFrame:
+    """Rows of one layer, in the order of its clusters."""
+    if "layer" not in cluster_names:
+        return cluster_names if layer == 0 else cluster_names.iloc[:0]
+    return cluster_names[cluster_names["layer"] == layer]
+
+
+def _choose_fields(compute: Compute, vectors: PointSet, config: VisualizationConfig) -> FieldChoice:
+    """Read the payload, on a worker where there are many points; the document itself is on the map anyway."""
+    wanted = None if config.payload_fields is None else [n for n in config.payload_fields if n != vectors.text_field]
+    run = compute.run if vectors.count >= MANY_PAYLOADS else InProcess().run
+    return run(choose_fields, vectors.table["payload"], wanted, color_by=config.color_by)
+
+
 def label_text(name: str, keyphrases: Sequence[str]) -> str:
-    """What the map writes over a cluster: its name and what sets it apart."""
-    return f"{name}: {', '.join(keyphrases[:KEYPHRASES_IN_LABEL])}" if len(keyphrases) else name
+    """What the map writes over a cluster: what sets it apart, or else its name, which is a number."""
+    return ", ".join(keyphrases[:KEYPHRASES_IN_LABEL]) or name
 
 
-def _stats(
-    spec: Spec, vectors: PointSet, cluster_labels: pd.DataFrame, cluster_names: pd.DataFrame
-) -> dict[str, object]:
+def _stats(spec: Spec, vectors: PointSet, content: MapContent) -> dict[str, object]:
+    """What the sender is told of the finest clusters, and of how the map was made."""
     config = spec.job.visualization_config
-    noise = int((cluster_labels["cluster"] < 0).sum())
+    noise = int((content.labels < 0).sum())
     return {
-        "unique_clusters": len(cluster_names),
+        "unique_clusters": len(content.cluster_names),
         "noise_points": noise,
         "noise_share": round(noise / vectors.count, 4),
         "umap_n_neighbors": config.n_neighbors,

@@ -31,7 +31,7 @@ def visualization_job(
             "collection": job.qdrant_collection_name,
             "connection_url": job.vector_database_config.connection_url,
             "visualization_id": job.visualization_id,
-            "visualization_config": job.visualization_config.model_dump(exclude_none=True),
+            "visualization_config": job.visualization_config.describe(),
             "sealed_secrets": sorted(spec.sealed),
             "warnings": list(spec.warnings),
         },

@@ -122,3 +122,25 @@ def jobs(jobs: int, points: int, as_json: bool) -> None:
     Console().print(jobs_table(report))
     for line in machine_lines(describe_machine() | measure_limits()):
         click.echo(line)
+
+
+@command.command("page")
+@click.option("--points", type=click.IntRange(100, 5_000_000), default=10_000, show_default=True, help="Of the map.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a page, a line each.")
+def page(points: int, as_json: bool) -> None:
+    """Open a map in Chromium: our page, and a stock datamapplot page of the same made-up points and texts."""
+    from rich.console import Console
+
+    from vis_assets.operations.bench.machine import describe_machine
+    from vis_assets.operations.bench.opening import run_opening
+    from vis_assets.operations.bench.table import machine_lines, opening_table
+    from vis_assets.settings import load_settings
+
+    found = run_opening(points, load_settings().home.absolute() / "bench" / "pages", say)
+    if as_json:
+        for opened in found:
+            click.echo(json.dumps(opened.as_json()))
+        return
+    Console().print(opening_table(found))
+    for line in machine_lines(describe_machine()):
+        click.echo(line)

@@ -60,6 +60,9 @@ class Jobs(Protocol):
     def promote(self, record: JobRecord) -> None:
         """Copy the page of the record's attempt to its public key, and remove all attempts."""
 
+    def update_galleries(self) -> None:
+        """List the promoted pages where their owners look for them; what goes wrong is logged and tried again."""
+
     def discard(self, record: JobRecord) -> None:
         """Remove all attempts."""
 
@@ -93,6 +96,12 @@ class Reconciler:
         Returns:
             The jobs whose runs are to be asked for now. Asking twice for a run of one key makes one run.
         """
+        wanted = self._settle(may_start)
+        # Last, and once for all that has ended: nobody waits for it, and a listing of many maps takes its time.
+        self._jobs.update_galleries()
+        return wanted
+
+    def _settle(self, may_start: bool) -> list[JobRecord]:
         self._connection.run(ledger.hear_cancels)
         held = {h.record.job_id: h for h in self._cancel(self._records())}
         if not held:

@@ -1,6 +1,7 @@
 """Which points of a cluster speak for it."""
 
-from itertools import pairwise
+from collections.abc import Sequence
+from itertools import chain, pairwise, zip_longest
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +32,32 @@ def select_exemplars(
     borders = np.searchsorted(labels[order], np.arange(labels.max(initial=-1) + 2))
     clusters = [order[start:end] for start, end in pairwise(borders)]
     return [_most_typical(rows, coordinates, membership_strengths)[:per_cluster] for rows in clusters]
+
+
+def select_of_children(
+    exemplars: Sequence[npt.NDArray[np.int64]], parents: npt.NDArray[np.int32], *, per_cluster: int
+) -> list[npt.NDArray[np.int64]]:
+    """Choose points that speak for clusters of clusters: the best of each child, then the second of each, and so on.
+
+    The middle of a large cluster shows one of its topics; its largest children show most of them.
+
+    Args:
+        exemplars: row numbers, the most typical first, of each child; the children by descending size.
+        parents: (children,) int32, the cluster that each child is in; -1 for none.
+        per_cluster: most points to choose of each cluster.
+
+    Returns:
+        Row numbers, the best of the largest child first; index = parent.
+    """
+    families: list[list[list[int]]] = [[] for _ in range(int(parents.max(initial=-1)) + 1)]
+    for rows, parent in zip(exemplars, parents.tolist(), strict=True):
+        if parent >= 0:
+            families[parent].append(rows.tolist())
+    return [np.array(_take_in_turn(family)[:per_cluster], dtype=np.int64) for family in families]
+
+
+def _take_in_turn(queues: list[list[int]]) -> list[int]:
+    return [row for row in chain.from_iterable(zip_longest(*queues)) if row is not None]
 
 
 def _most_typical(

@@ -90,18 +90,50 @@ def extract_keyphrases(
     Returns:
         Phrases, the best first; index = label; an empty tuple for a cluster without words. Same input, same answer.
     """
-    cluster_count = int(labels.max(initial=-1)) + 1
+    (keyphrases,) = extract_layer_keyphrases(texts, (labels,), per_cluster=per_cluster)
+    return keyphrases
+
+
+def extract_layer_keyphrases(
+    texts: Sequence[str], layers: Sequence[npt.NDArray[np.int32]], *, per_cluster: int = 10
+) -> list[list[tuple[str, ...]]]:
+    """Find what `extract_keyphrases` finds, for several layers of clusters; the texts are read once.
+
+    Args:
+        texts: n texts, empty ones allowed.
+        layers: (n,) int32 labels each, -1 for noise. A cluster is compared with the others of its layer.
+        per_cluster: most phrases of a cluster.
+
+    Returns:
+        What `extract_keyphrases` returns, layer by layer.
+    """
     words = _read_words(texts)
     phrases = _find_phrases(words, len(texts))
-    if cluster_count == 0 or len(phrases.occurrences) == 0:
-        return [()] * cluster_count
-    counts = _count_by_class(phrases.occurrences, labels, cluster_count, len(phrases.members))
+    if len(phrases.occurrences) == 0:
+        return [[()] * _class_count(labels) for labels in layers]
+    tally = _count_by_group(phrases, layers)
+    return [_choose_phrases(tally, labels, phrases.members, words.vocabulary, per_cluster) for labels in layers]
+
+
+def _class_count(labels: npt.NDArray[np.int32]) -> int:
+    return int(labels.max(initial=-1)) + 1
+
+
+def _choose_phrases(
+    tally: "_Tally", labels: npt.NDArray[np.int32], members: npt.NDArray[np.int32], vocabulary: list[str], most: int
+) -> list[tuple[str, ...]]:
+    """The phrases of the clusters of one layer."""
+    cluster_count = _class_count(labels)
+    if cluster_count == 0:
+        return []
+    counts = _sum_by_class(tally.occurrences, labels[tally.first_rows])
     weights = _weigh(counts)
-    weights.data *= _worth(phrases, labels, cluster_count)[weights.indices]
+    sizes = np.bincount(labels[labels >= 0], minlength=cluster_count)
+    text_counts = _sum_by_class(tally.texts, labels[tally.first_rows])[:cluster_count]
+    weights.data *= _worth(members, text_counts, sizes)[weights.indices]
     weights.eliminate_zeros()
     return [
-        _best_phrases(weights[[label]], counts[[label]], phrases.members, words.vocabulary, per_cluster)
-        for label in range(cluster_count)
+        _best_phrases(weights[[label]], counts[[label]], members, vocabulary, most) for label in range(cluster_count)
     ]
 
 
@@ -163,17 +195,55 @@ def _distinct(values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     return ordered[np.concatenate([[True], ordered[1:] != ordered[:-1]])] if len(ordered) else ordered
 
 
-def _count_by_class(
-    occurrences: npt.NDArray[np.int64], labels: npt.NDArray[np.int32], cluster_count: int, phrase_count: int
+@dataclass(frozen=True)
+class _Tally:
+    """Phrases by group of texts; texts of one group are together in every layer.
+
+    Attributes:
+        occurrences: (g, p) how often each phrase occurs in a group.
+        texts: (g, p) in how many of its texts.
+        first_rows: (g,) the first text of each group.
+    """
+
+    occurrences: "csr_array"
+    texts: "csr_array"
+    first_rows: npt.NDArray[np.intp]
+
+
+def _count_by_group(phrases: _Phrases, layers: Sequence[npt.NDArray[np.int32]]) -> _Tally:
+    codes = np.zeros(len(layers[0]), dtype=np.int64)
+    groups, first_rows = codes, np.zeros(1, dtype=np.intp)
+    for labels in layers:  # numbered anew after each layer, so that codes stay small
+        codes = groups * (_class_count(labels) + 1) + labels + 1
+        _, first_rows, groups = np.unique(codes, return_index=True, return_inverse=True)
+    count = len(phrases.members)
+    texts = _distinct(phrases.occurrences[:, 0] * count + phrases.occurrences[:, 1])
+    once = np.stack([texts // count, texts % count], axis=1)
+    shape = len(first_rows), count
+    return _Tally(_count_pairs(phrases.occurrences, groups, shape), _count_pairs(once, groups, shape), first_rows)
+
+
+def _count_pairs(
+    occurrences: npt.NDArray[np.int64], groups: npt.NDArray[np.intp], shape: tuple[int, int]
 ) -> "csr_array":
-    """(cluster_count + 1, phrase_count) occurrences by cluster; the last row is noise."""
     from scipy.sparse import coo_array
 
-    classes = np.where(labels < 0, cluster_count, labels)[occurrences[:, 0]]
-    entries = (np.ones(len(occurrences)), (classes, occurrences[:, 1]))
-    counts = coo_array(entries, shape=(cluster_count + 1, phrase_count)).tocsr()
+    entries = (np.ones(len(occurrences)), (groups[occurrences[:, 0]], occurrences[:, 1]))
+    counts = coo_array(entries, shape=shape).tocsr()
     counts.sum_duplicates()
     return counts
+
+
+def _sum_by_class(counts: "csr_array", labels: npt.NDArray[np.int32]) -> "csr_array":
+    """(clusters + 1, p) sums over groups of these labels; the last row is noise."""
+    from scipy.sparse import csr_array
+
+    cluster_count = _class_count(labels)
+    classes = np.where(labels < 0, cluster_count, labels)
+    entries = (np.ones(len(labels)), (classes, np.arange(len(labels))))
+    sums = csr_array(entries, shape=(cluster_count + 1, len(labels))) @ counts
+    sums.sort_indices()
+    return sums
 
 
 def _weigh(counts: "csr_array") -> "csr_array":
@@ -186,21 +256,23 @@ def _weigh(counts: "csr_array") -> "csr_array":
     return weights
 
 
-def _worth(phrases: _Phrases, labels: npt.NDArray[np.int32], cluster_count: int) -> npt.NDArray[np.float64]:
-    """(p,) factors: near 0 for words in a good part of the texts of most clusters, 0 for pairs with one, else 1."""
-    count = len(phrases.members)
+def _worth(
+    members: npt.NDArray[np.int32], text_counts: "csr_array", sizes: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float64]:
+    """(p,) factors: near 0 for words in a good part of the texts of most clusters, 0 for pairs with one, else 1.
+
+    `text_counts` is (k, p), texts of each cluster with each phrase; `sizes` (k,), texts of each cluster.
+    """
+    count = len(members)
     worth = np.ones(count)
-    if cluster_count == 1:  # nothing to compare with
+    if len(sizes) == 1:  # nothing to compare with
         return worth
-    texts = _distinct(phrases.occurrences[:, 0] * count + phrases.occurrences[:, 1])
-    once = np.stack([texts // count, texts % count], axis=1)
-    by_class = _count_by_class(once, labels, cluster_count, count)[:cluster_count].tocoo()
-    sizes = np.bincount(labels[labels >= 0], minlength=cluster_count)
+    by_class = text_counts.tocoo()
     spread = by_class.data > _COMMON_SHARE * sizes[by_class.row]
-    common = np.bincount(by_class.col[spread], minlength=count) > cluster_count / 2
-    is_pair = phrases.members[:, 1] >= 0
+    common = np.bincount(by_class.col[spread], minlength=count) > len(sizes) / 2
+    is_pair = members[:, 1] >= 0
     worth[common & ~is_pair] = _COMMON_PENALTY
-    worth[is_pair] = ~common[phrases.members[is_pair]].any(axis=1)
+    worth[is_pair] = ~common[members[is_pair]].any(axis=1)
     return worth
 
 
@@ -212,7 +284,7 @@ def _best_phrases(
     per_cluster: int,
 ) -> tuple[str, ...]:
     """The heaviest phrases of one cluster ((1, p) weights and counts), without those that repeat a better one."""
-    order = np.lexsort((weights.indices, -weights.data))[: per_cluster * _CANDIDATES_PER_PHRASE]
+    order = _heaviest(weights, per_cluster * _CANDIDATES_PER_PHRASE)
     phrases = weights.indices[order]
     frequencies = counts.data[np.searchsorted(counts.indices, phrases)].tolist()
     chosen: list[_Candidate] = []
@@ -225,6 +297,14 @@ def _best_phrases(
             _add_unless_redundant(chosen, candidate)
         known |= candidate.stems
     return tuple(candidate.phrase for candidate in chosen[:per_cluster])
+
+
+def _heaviest(weights: "csr_array", most: int) -> npt.NDArray[np.intp]:
+    """Places of the greatest of (1, p) weights, the greatest first, equals by phrase."""
+    places = np.arange(len(weights.data))
+    if len(places) > most:  # a large cluster has many phrases, and sorting them all takes long
+        places = np.flatnonzero(weights.data >= np.partition(weights.data, -most)[-most])
+    return places[np.lexsort((weights.indices[places], -weights.data[places]))][:most]
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Deleting a map: its objects, its specs with their sealed secrets, and its partition."""
+"""Deleting a map: its objects, its place in the gallery, its specs with their sealed secrets, and its partition."""
 
 from dataclasses import dataclass
 
@@ -6,8 +6,10 @@ from dagster import DagsterInstance, RunsFilter
 
 from vis_assets.assets.partitions import visualization_transforms
 from vis_assets.errors import InvalidJob, PermanentError
+from vis_assets.resources.content_types import PAGE
+from vis_assets.resources.gallery import update_gallery
 from vis_assets.resources.object_store import ObjectStore
-from vis_assets.resources.pages import ROOT
+from vis_assets.resources.pages import ROOT, gallery_folder
 from vis_assets.sensors.ended_runs import ACTIVE
 
 
@@ -59,8 +61,10 @@ def delete(doomed: Doomed, store: ObjectStore, instance: DagsterInstance) -> Non
         raise PermanentError(
             f"run {run_id} works on map {doomed.partition}; wait for its end or cancel it, then delete again"
         )
-    for key in sorted(doomed.keys, key=lambda key: (not key.startswith(ROOT), key)):
+    for key in sorted(doomed.keys, key=lambda key: (not key.startswith(f"{ROOT}/"), not key.endswith(PAGE), key)):
         store.delete(key)
+    for owner in sorted({key.split("/")[1] for key in doomed.keys if key.startswith(f"{ROOT}/")}):
+        update_gallery(store, gallery_folder(owner))
     if doomed.has_partition:
         instance.delete_dynamic_partition(_partitions_name(), doomed.partition)
 

@@ -83,6 +83,8 @@ def demo_job(qdrant_url: str) -> dict[str, Any]:
             "min_samples": 5,
             "title": "What Python packages say about themselves",
             "sub_title": "Docstrings of the installed packages, one point each",
+            "noise_label": "In no topic",
+            "enable_topic_tree": True,
         },
         "vector_database_config": {"database_type": "qdrant", "connection_url": qdrant_url, "api_key": None},
         "llm_config": None,

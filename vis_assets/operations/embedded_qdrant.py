@@ -1,7 +1,7 @@
 """A small Qdrant that needs no Docker: Qdrant's gRPC protocol over the in-memory local mode of its Python client.
 
 It serves the demo, and the tests of the wire. It knows what a reader of collections needs (health check, list, get,
-exists, create, upsert, count, scroll); every other call answers UNIMPLEMENTED.
+exists, create, upsert, count, scroll), and batches of updates; every other call answers UNIMPLEMENTED.
 """
 
 import hmac
@@ -10,7 +10,7 @@ import json
 import re
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
@@ -204,6 +204,15 @@ class _Services:
         self._client.upsert(request.collection_name, points)
         return grpc.PointsOperationResponse(result=grpc.UpdateResult(status=grpc.UpdateStatus.Completed))
 
+    def points_updatebatch(self, request: Any) -> Any:
+        from qdrant_client import grpc
+        from qdrant_client.conversions.conversion import GrpcToRest
+
+        operations = [GrpcToRest.convert_points_update_operation(operation) for operation in request.operations]
+        update_in_order(self._client, request.collection_name, operations, wait=request.wait)
+        done = grpc.UpdateStatus.Completed if request.wait else grpc.UpdateStatus.Acknowledged
+        return grpc.UpdateBatchResponse(result=[grpc.UpdateResult(status=done) for _ in operations])
+
     def points_count(self, request: Any) -> Any:
         from qdrant_client import grpc
 
@@ -230,6 +239,22 @@ class _Services:
             result=[RestToGrpc.convert_retrieved_point(record) for record in records],
             next_page_offset=None if next_offset is None else RestToGrpc.convert_extended_point_id(next_offset),
         )
+
+
+def update_in_order(client: "QdrantClient", collection: str, operations: Sequence[Any], *, wait: bool) -> None:
+    """Carry out a batch of updates as a server does: who waits is told of an id that is missing, nobody else is.
+
+    Raises:
+        ValueError: an operation is malformed, or names a point that is not there; what follows it is not carried out.
+    """
+    if not client.collection_exists(collection):
+        raise ValueError(f"Collection {collection} not found")
+    for operation in operations:
+        try:
+            client.batch_update_points(collection, [operation])
+        except KeyError as missing:
+            if wait:
+                raise ValueError(f"No point with id {missing} found") from None
 
 
 def _filter(request: Any) -> Any:
@@ -282,7 +307,7 @@ def _statuses(context: Any) -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        missing = re.fullmatch(r"Collection .* not found", str(error), re.DOTALL) is not None
+        missing = re.fullmatch(r"(Collection|No point with id) .*found", str(error), re.DOTALL) is not None
         context.abort(grpc.StatusCode.NOT_FOUND if missing else grpc.StatusCode.INVALID_ARGUMENT, str(error))
     except NotImplementedError as error:
         context.abort(grpc.StatusCode.UNIMPLEMENTED, str(error))

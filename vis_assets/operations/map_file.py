@@ -15,10 +15,12 @@ from vis_assets.assets.partitions import visualization_transforms
 from vis_assets.definitions import ASSETS
 from vis_assets.delivery.settle import outcome_of
 from vis_assets.errors import InvalidJob, PermanentError
+from vis_assets.page.points_table import names_by_cluster
 from vis_assets.protocol.job import parse_job
 from vis_assets.protocol.result import Outcome, Status
 from vis_assets.protocol.stages import Stage
 from vis_assets.resources import build_resources
+from vis_assets.resources.content_types import CARD, POINTS, THUMBNAIL
 from vis_assets.resources.pages import MapPage
 from vis_assets.resources.progress import CallbackProgress
 from vis_assets.sensors.ended_runs import describe
@@ -26,6 +28,11 @@ from vis_assets.settings import Settings
 
 OWNER = "local"
 NOISE = -1
+_NUMBER = 1
+"""Of the transform and the visualization, which in a folder of one map say nothing."""
+_NAMES = {f"{_NUMBER}{THUMBNAIL}": "map.png"}
+_ELSEWHERE = {f"{_NUMBER}{CARD}", f"{_NUMBER}{POINTS}"}
+"""What `stats.json` and `points.parquet` tell."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +52,7 @@ def map_file(source: Path, target: Path, config: dict[str, Any], on_progress: Ca
 
     Args:
         source: `X.parquet` with columns id, text, vector; or `X.npy` with `X.jsonl` beside it.
-        target: folder for `map.html`, `points.parquet` and `stats.json`; created when needed.
+        target: folder for `map.html`, `map.png`, `points.parquet` and `stats.json`; created when needed.
         config: a `visualization_config`.
         on_progress: called with stage and percent.
 
@@ -73,8 +80,8 @@ def map_file(source: Path, target: Path, config: dict[str, Any], on_progress: Ca
 def _job(source: Path, kind: str, config: dict[str, Any]) -> dict[str, Any]:
     return {
         "job_id": uuid.uuid4().hex,
-        "visualization_transform_id": 1,
-        "visualization_id": 1,
+        "visualization_transform_id": _NUMBER,
+        "visualization_id": _NUMBER,
         "owner": OWNER,
         "qdrant_collection_name": source.stem[:255],
         "visualization_config": config,
@@ -97,7 +104,7 @@ def _materialize(partition: str, resources: dict[str, Any], noise_name: str) -> 
     if outcome.status is not Status.COMPLETED:
         raise PermanentError(outcome.error)
     layout, labels, names = (result.asset_value(name) for name in ("embedding_2d", "cluster_labels", "cluster_names"))
-    name_of = {NOISE: noise_name, **dict(zip(names["cluster"], names["name"], strict=True))}
+    name_of = {NOISE: noise_name, **dict(enumerate(names_by_cluster(names)))}
     points = layout.assign(cluster=labels["cluster"], name=labels["cluster"].map(name_of).astype(str))
     return result.asset_value("html_map"), points, outcome
 
@@ -105,7 +112,8 @@ def _materialize(partition: str, resources: dict[str, Any], noise_name: str) -> 
 def _write(page: MapPage, points: pd.DataFrame, outcome: Outcome, target: Path) -> FileMap:
     target.mkdir(parents=True, exist_ok=True)
     for name, body in page.data_files.items():
-        (target / name).write_bytes(body)
+        if name not in _ELSEWHERE:
+            (target / _NAMES.get(name, name)).write_bytes(body)
     made = FileMap(
         html=target / "map.html",
         points=target / "points.parquet",

@@ -1,4 +1,7 @@
-"""The HTTP server of maps: `/maps/{owner}/{visualization_transform_id}/{visualization_id}.html`, and `/health`."""
+"""The HTTP server of maps: `/maps/{owner}/{visualization_transform_id}/{visualization_id}.html`, and `/health`.
+
+`/maps/{owner}/` is the owner's gallery; what lies beside a page is served too.
+"""
 
 import contextlib
 import logging
@@ -7,9 +10,10 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from vis_assets.errors import ObjectMissing, PermanentError, StoreUnavailable
+from vis_assets.resources.content_types import BYTES, INDEX_PAGE, content_type
 from vis_assets.resources.object_store import ObjectStore
 from vis_assets.resources.pages import ROOT
 
@@ -79,24 +83,46 @@ class _MapHandler(BaseHTTPRequestHandler):
         elif path.startswith("/maps/"):
             self._answer_object(path.removeprefix("/maps/"))
         else:
-            self._answer(404, b"not found; maps are at /maps/{owner}/{transform}/{visualization}.html\n", "text/plain")
+            self._answer(
+                404,
+                b"not found; maps are at /maps/{owner}/ and /maps/{owner}/{transform}/{visualization}.html\n",
+                "text/plain",
+            )
 
     do_HEAD = do_GET
 
     def _answer_object(self, name: str) -> None:
+        if name.endswith("/"):
+            name += INDEX_PAGE
         try:
             body = self.objects.read(f"{ROOT}/{name}")
-        except (ObjectMissing, PermanentError):
+        except ObjectMissing:
+            self._redirect_to_gallery(name)
+        except PermanentError:
             self._answer(404, b"there is no such map\n", "text/plain")
         except StoreUnavailable as error:
             _log.warning("%s", error)
             self._answer(503, b"the object store does not answer; try again\n", "text/plain")
         else:
-            kind = "text/html; charset=utf-8" if name.endswith(".html") else mimetypes.guess_type(name)[0]
-            self._answer(200, body, kind or "application/octet-stream")
+            known = content_type(name)
+            self._answer(200, body, known if known != BYTES else mimetypes.guess_type(name)[0] or BYTES)
 
-    def _answer(self, status: int, body: bytes, kind: str) -> None:
+    def _redirect_to_gallery(self, name: str) -> None:
+        """Lead from `/maps/{owner}` to `/maps/{owner}/`, without which the gallery's links would lead elsewhere."""
+        try:
+            is_owner = "/" not in name and self.objects.exists(f"{ROOT}/{name}/{INDEX_PAGE}")
+        except StoreUnavailable:
+            is_owner = False
+        if is_owner:
+            # Relative, because a proxy may serve this under a longer path.
+            self._answer(301, b"the gallery has a slash at its end\n", "text/plain", {"Location": f"./{quote(name)}/"})
+        else:
+            self._answer(404, b"there is no such map\n", "text/plain")
+
+    def _answer(self, status: int, body: bytes, kind: str, headers: Mapping[str, str] | None = None) -> None:
         self.send_response(status)
+        for header, value in (headers or {}).items():
+            self.send_header(header, value)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         self.send_header("X-Content-Type-Options", "nosniff")

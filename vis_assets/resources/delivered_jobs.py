@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from vis_assets.delivery.job_record import JobRecord
 from vis_assets.errors import ObjectMissing
 from vis_assets.protocol.job import JobEnvelope, ParsedJob
+from vis_assets.resources.content_types import PAGE, content_type
+from vis_assets.resources.gallery import Galleries
 from vis_assets.resources.object_store import ObjectStore
-from vis_assets.resources.pages import attempt_folder, attempts_of, content_type, folder_of, page_metadata
+from vis_assets.resources.pages import attempt_folder, attempts_of, folder_of, gallery_folder, page_metadata
 from vis_assets.resources.specs import SpecStore
 
 
@@ -17,6 +19,7 @@ class DeliveredJobs:
         """Work on the object store."""
         self._store = store
         self._specs = specs
+        self._galleries = Galleries(store)
 
     def require_reachable(self) -> None:
         """Raise StoreUnavailable where no job could be stored now; a message taken in would come to nothing."""
@@ -53,10 +56,15 @@ class DeliveredJobs:
         public = folder_of(record.owner, record.partition)
         points = record.ending.outcome.point_count if record.ending is not None else 0
         about = page_metadata(record.job_id, points)
-        for key in sorted(self._store.keys(prefix), key=lambda key: key.endswith(".html")):
+        for key in sorted(self._store.keys(prefix), key=lambda key: key.endswith(PAGE)):
             name = key.removeprefix(prefix)
-            of_page = about if name.endswith(".html") else {}
+            of_page = about if name.endswith(PAGE) else {}
             self._store.write(f"{public}/{name}", self._store.read(key), content_type(name), of_page)
+            self._galleries.touch(gallery_folder(record.owner))
+
+    def update_galleries(self) -> None:
+        """See delivery.reconcile.Jobs."""
+        self._galleries.update()
 
     def discard(self, record: JobRecord) -> None:
         """See delivery.reconcile.Jobs."""

@@ -28,6 +28,9 @@ PREFERRED_FIELDS = (
 LLAMA_INDEX_NODE = "_node_content"
 """LlamaIndex keeps its node, text included, as JSON text in this field."""
 
+WRITTEN_BACK = "vis_assets"
+"""Payload key of what `write_back` wrote; no map is made of it, so that writing back does not change the next map."""
+
 MAX_FIELDS_LISTED = 20
 
 
@@ -68,8 +71,10 @@ def text_of(payload: Payload, field: str | None) -> str:
 
 
 def other_fields_json(payload: Payload, field: str | None) -> str:
-    """Return the payload without its document, as JSON; NaN and infinity, which JSON lacks, become null."""
+    """Return the payload without its document and what was written back, as JSON; NaN and infinity become null."""
     others = _without(payload, field)
+    if WRITTEN_BACK in others:
+        others = {name: value for name, value in others.items() if name != WRITTEN_BACK}
     try:
         return _to_json(others)
     except ValueError:
@@ -78,7 +83,7 @@ def other_fields_json(payload: Payload, field: str | None) -> str:
 
 def field_names(sample: Iterable[Payload]) -> str:
     """List the payload fields seen, for a message to the user."""
-    names = sorted({name for payload in sample for name in payload})
+    names = sorted({name for payload in sample for name in payload} - {WRITTEN_BACK})
     if not names:
         return "none"
     listed = ", ".join(repr(name)[:80] for name in names[:MAX_FIELDS_LISTED])

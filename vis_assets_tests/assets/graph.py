@@ -47,6 +47,7 @@ class Graph:
             VIS_ASSETS_STORE_DIR=self.folder / "store",
             VIS_ASSETS_LOCAL_ROOT=self.folder,
             VIS_ASSETS_PUBLIC_URL="https://maps.example.com",
+            VIS_ASSETS_ALLOWED_HOSTS="127.0.0.1",
         ).model_copy(update={"s3_bucket_name": None})
         self.resources = build_resources(
             settings, CallbackProgress(lambda stage, step: self.steps.append((stage, step)))
@@ -63,8 +64,8 @@ class Graph:
         }
         pq.write_table(pa.table(table), self.folder / "points.parquet")
 
-    def ask(self, job_id: str = "job", **config: Any) -> None:
-        """Store the spec of a job."""
+    def ask(self, job_id: str = "job", database: Any = None, **config: Any) -> None:
+        """Store the spec of a job, on the file unless another database is given."""
         job = {
             "job_id": job_id,
             "visualization_transform_id": int(PARTITION),
@@ -72,7 +73,8 @@ class Graph:
             "owner": "o",
             "qdrant_collection_name": "points",
             "visualization_config": config,
-            "vector_database_config": {
+            "vector_database_config": database
+            or {
                 "database_type": "parquet",
                 "connection_url": (self.folder / "points.parquet").as_uri(),
             },

@@ -10,6 +10,7 @@ import pytest
 from vis_assets.protocol.stages import Stage
 from vis_assets.protocol.visualization_config import VisualizationConfig
 from vis_assets_tests.assets.graph import Graph, metadata
+from vis_assets_tests.page.maps import read_meta
 
 TESTS = Path(__file__).parent.parent
 
@@ -36,10 +37,66 @@ SPECIFIED = {
 }
 """The tables of document 000: parameter and default."""
 
-BESIDE = {"max_points": None}
+BESIDE = {"max_points": None, "payload_fields": None, "color_by": None, "write_back": False}
 """Options of ours that the document does not have."""
 
+LOOK = {
+    "palette_hue_shift": 0.0,
+    "palette_hue_radius_dependence": 1.0,
+    "palette_theta_range": 0.19635,
+    "cvd_safer": False,
+    "use_medoids": False,
+    "polygon_alpha": 0.1,
+    "cluster_boundary_line_width": 1.0,
+    "background_color": None,
+    "background_image": None,
+    "initial_zoom_fraction": 0.99,
+    "title_font_size": 22,
+    "sub_title_font_size": 13,
+    "font_family": "Roboto",
+    "font_weight": 600,
+    "tooltip_font_family": "Roboto",
+    "tooltip_font_weight": 400,
+    "min_fontsize": 13.0,
+    "max_fontsize": 20.0,
+    "text_min_pixel_size": 12.0,
+    "text_max_pixel_size": 28.0,
+    "text_collision_size_scale": 3.0,
+    "text_outline_width": 8.0,
+    "text_outline_color": None,
+    "line_spacing": 1.1,
+    "logo": None,
+    "logo_width": 160,
+    "point_size_scale": None,
+    "point_radius_min_pixels": 0.01,
+    "point_radius_max_pixels": 24.0,
+    "point_hover_color": "#aa0000bb",
+    "point_line_width": 0.001,
+    "point_line_width_min_pixels": 0.001,
+    "point_line_width_max_pixels": 3.0,
+}
+"""Options of the Semantic Explorer platform for the look of a page, with defaults of ours."""
+
+PLAIN = "page/test_render.py::test_every_plain_option_reaches_the_page"
+SIZES = "page/test_render.py::test_sizes_and_fonts_become_styles"
+PALETTE = "page/test_render.py::test_palette_options_change_colors"
+IMAGES = "page/test_render.py::test_only_images_inside_the_job_reach_the_page"
+
 SHOWN_BY = {
+    **dict.fromkeys(LOOK, PLAIN),
+    **dict.fromkeys(("title_font_size", "sub_title_font_size", "font_family", "logo_width"), SIZES),
+    **dict.fromkeys(("tooltip_font_family", "tooltip_font_weight"), SIZES),
+    **dict.fromkeys(
+        ("palette_hue_shift", "palette_hue_radius_dependence", "palette_theta_range", "cvd_safer"), PALETTE
+    ),
+    **dict.fromkeys(("logo", "background_image"), IMAGES),
+    "write_back": "assets/test_html_map.py::test_write_back_puts_topics_into_the_payload",
+    "use_medoids": "page/test_render.py::test_medoids_put_names_on_points",
+    "initial_zoom_fraction": "page/test_render.py::test_initial_zoom_fraction_leaves_points_out_of_the_first_view",
+    "point_size_scale": "page/test_render.py::test_point_size_scale_changes_the_points",
+    "point_hover_color": "page/test_render.py::test_hover_color_has_its_opacity",
+    "payload_fields": "page/test_fields.py::test_payload_fields_are_shown_in_the_order_asked_for",
+    "color_by": "page/test_fields.py::test_color_by_is_a_field_beside_those_asked_for",
     "max_points": "mapping/layout/test_layout.py::test_others_lie_by_their_neighbours",
     "n_neighbors": "mapping/layout/test_layout.py::test_n_neighbors_trades_detail_for_the_broad_picture",
     "min_dist": "mapping/layout/test_layout.py::test_min_dist_spreads_the_points",
@@ -48,16 +105,16 @@ SHOWN_BY = {
     "min_samples": "mapping/clustering/test_clustering.py::test_min_samples_leaves_more_noise",
     "title": "page/test_render.py::test_title_names_the_page_and_stands_on_it",
     "sub_title": "page/test_render.py::test_sub_title_stands_on_the_page",
-    "width": "page/test_render.py::test_width_and_height_size_the_map",
-    "height": "page/test_render.py::test_width_and_height_size_the_map",
-    "darkmode": "page/test_render.py::test_darkmode_makes_the_page_dark",
-    "noise_label": "page/test_render.py::test_noise_label_names_noise_in_legend_and_texts",
+    "width": SIZES,
+    "height": SIZES,
+    "darkmode": PLAIN,
+    "noise_label": PLAIN,
     "noise_color": "page/test_render.py::test_noise_color_paints_noise",
     "inline_data": "page/test_render.py::test_inline_data_puts_data_inside_or_beside",
-    "color_label_text": "page/test_render.py::test_color_label_text_colors_labels",
+    "color_label_text": PLAIN,
     "label_wrap_width": "page/test_render.py::test_label_wrap_width_breaks_labels",
     "cluster_boundary_polygons": "page/test_render.py::test_cluster_boundary_polygons_adds_outlines",
-    "enable_topic_tree": "page/test_render.py::test_enable_topic_tree_adds_the_tree",
+    "enable_topic_tree": PLAIN,
     "llm_batch_size": "assets/test_options.py::test_llm_batch_size_is_the_step_of_naming",
     "samples_per_cluster": "assets/test_options.py::test_samples_per_cluster_is_how_many_examples_are_kept",
 }
@@ -66,10 +123,10 @@ SHOWN_BY = {
 
 def test_defaults_are_those_of_the_specification() -> None:
     """The options are the rows of 000, with its defaults, and those of ours."""
-    assert VisualizationConfig().model_dump() == SPECIFIED | BESIDE
+    assert VisualizationConfig().model_dump() == SPECIFIED | BESIDE | LOOK
 
 
-@pytest.mark.parametrize("name", [*SPECIFIED, *BESIDE])
+@pytest.mark.parametrize("name", [*SPECIFIED, *BESIDE, *LOOK])
 def test_a_test_shows_the_effect_of_each_option(name: str) -> None:
     """For every option there is a test that sets the option and looks at what changes."""
     file, _, test = SHOWN_BY[name].partition("::")
@@ -146,7 +203,8 @@ def test_page_options_reach_the_page(graph: Graph, config: dict[str, Any], mark:
     for options in ({}, config):
         graph.ask(**options)
         assert graph.run().success
-        pages.append((graph.folder / "store/visualizations/o/7/8.html").read_text())
+        page = (graph.folder / "store/visualizations/o/7/8.html").read_bytes()
+        pages.append(f"{page.decode()} {read_meta(page)}")
     assert mark not in pages[0]
     assert mark in pages[1]
 

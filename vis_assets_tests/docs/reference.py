@@ -24,7 +24,7 @@ from vis_assets.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
-OPTION_GROUPS = ("UMAP", "HDBSCAN", "Page", "Naming")
+OPTION_GROUPS = ("UMAP", "HDBSCAN", "Page", "Look", "Naming")
 
 JOB_MEANINGS = {
     "job_id": "Names the job; every message about it carries the id.",
@@ -178,6 +178,7 @@ _TYPE_NAMES = {
     "bool": "boolean",
     "SecretStr": "string (secret)",
     "dict": "object",
+    "list": "array",
 }
 
 

@@ -133,7 +133,7 @@ def refused(url: str, keyed_url: str) -> dict[str, Job]:
 def pair(url: str) -> tuple[Job, Job]:
     """Two jobs for the same page, of 3 and of 2 points; the first has keys that nobody knows."""
     two = {"must": [{"key": "number", "range": {"lt": 2}}]}
-    first = {"title": "first", "glow_keywords": ["x"], "use_medoids": True}
+    first = {"title": "first", "glow_keywords": ["x"], "cluster_layer_colormaps": True}
     return (
         job(125, url, qdrant_collection_name=TINY, visualization_config=first),
         job(125, url, qdrant_collection_name=TINY, visualization_config={"title": "second"}, filter=two),

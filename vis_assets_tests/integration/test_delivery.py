@@ -109,7 +109,7 @@ def test_filter_vector_name_and_text_field_are_honoured(live: Live) -> None:
 def test_unknown_keys_are_warned_about(live: Live) -> None:
     """Keys of `visualization_config` that nobody knows are ignored, and the result names them."""
     warnings = live.application.result(live.sent.first["job_id"])["statsJson"]["warnings"]
-    assert any("glow_keywords" in warning and "use_medoids" in warning for warning in warnings)
+    assert any("glow_keywords" in warning and "cluster_layer_colormaps" in warning for warning in warnings)
     assert live.application.result(live.sent.platform["job_id"])["status"] == "success"
 
 

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vis_assets.mapping.exemplars import select_exemplars
+from vis_assets.mapping.exemplars import select_exemplars, select_of_children
 
 
 def chosen(coordinates, labels, strengths, per_cluster=3):
@@ -48,3 +48,25 @@ def test_rows_belong_to_their_cluster(labels, per_cluster):
     for label, rows in enumerate(chosen(coordinates, labels, [1] * len(labels), per_cluster)):
         assert {labels[row] for row in rows} <= {label}
         assert len(set(rows)) == len(rows) == min(per_cluster, labels.count(label))
+
+
+def of_children(exemplars, parents, per_cluster=3):
+    arrays = [np.array(rows, np.int64) for rows in exemplars]
+    found = select_of_children(arrays, np.array(parents, np.int32), per_cluster=per_cluster)
+    return [rows.tolist() for rows in found]
+
+
+def test_each_child_speaks_in_turn():
+    """A cluster of clusters is shown by the best of each child, the largest child first, then by the second of each."""
+    assert of_children([[1, 2, 3], [4, 5], [6]], [0, 1, 0], per_cluster=10) == [[1, 6, 2, 3], [4, 5]]
+
+
+def test_largest_children_come_first_where_there_are_many():
+    """With more children than examples, the largest are shown."""
+    assert of_children([[1, 2], [3, 4], [5, 6]], [0, 0, 0], per_cluster=2) == [[1, 3]]
+
+
+def test_children_without_a_parent_speak_for_none():
+    """A child that is in no cluster is left out, and without children nothing is chosen."""
+    assert of_children([[1], [2]], [-1, 0]) == [[2]]
+    assert of_children([], []) == []

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vis_assets.mapping.keyphrases import extract_keyphrases
+from vis_assets.mapping.keyphrases import extract_keyphrases, extract_layer_keyphrases
 
 CATS = ["The cat sleeps on the warm sofa", "A cat and a kitten play", "The kitten drinks milk", "My cat drinks milk"]
 CODE = [
@@ -99,6 +99,19 @@ def test_long_texts_are_cut():
     (phrases,) = extract_keyphrases(["start " + "filler " * 1000 + "ending"], labelled(0))
     assert any("start" in phrase for phrase in phrases)
     assert not any("ending" in phrase for phrase in phrases)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([*CATS, *CODE, "", "a cat in a network"]), *[st.integers(-1, 3)] * 3), max_size=12
+    )
+)
+def test_layers_are_described_as_if_each_were_alone(rows):
+    """The phrases of several layers are those of each layer on its own, whether the layers nest or not."""
+    texts = [row[0] for row in rows]
+    layers = [labelled(*(row[place] for row in rows)) for place in (1, 2, 3)]
+    assert extract_layer_keyphrases(texts, layers) == [extract_keyphrases(texts, labels) for labels in layers]
 
 
 @settings(max_examples=60, deadline=None)

@@ -2,16 +2,16 @@
 
 import base64
 import gzip
-import io
 import json
 import re
 from html.parser import HTMLParser
 from typing import Any
 
 import numpy as np
-import pandas as pd
+import numpy.typing as npt
 
-from vis_assets.page.content import MapContent
+from vis_assets.page.content import ClusterLayer, MapContent
+from vis_assets.page.fields import PayloadField
 
 HOSTILE = (
     "\"'`${window.hacked=1}</title></script></style><script>window.hacked=1</script><img src=x onerror=window.hacked=1>"
@@ -72,27 +72,88 @@ def degenerate_maps() -> dict[str, MapContent]:
     }
 
 
-def inline_points(html: bytes) -> pd.DataFrame:
-    """The points inside a page: x, y, r, g, b, a."""
-    return pd.read_feather(io.BytesIO(_inline(html, "point")))
+ARABIC, HEBREW, CHINESE, EMOJI, EMPTY = range(1, 6)
+"""Rows of `town` whose texts are of these scripts, and the one that has none."""
+DAY_MS = 86_400_000
+FIRST_DAY_MS = 1_577_836_800_000  # 2020-01-01
 
 
-def inline_labels(html: bytes) -> list[dict[str, Any]]:
-    """The labels inside a page."""
-    labels: list[dict[str, Any]] = json.loads(_inline(html, "label"))
-    return labels
+def town(n: int = 720) -> MapContent:
+    """A map that has everything: three layers of clusters, ids, strengths, keyphrases, fields of all four kinds.
+
+    Twelve fine clusters lie in four quarters, and these in two halves. Row i is in cluster i modulo 12, every tenth row
+    in none of the finest layer. The last two clusters have the same name.
+    """
+    rng = np.random.default_rng(5)
+    rows = np.arange(n)
+    fine = (rows % 12).astype(np.int32)
+    quarter = (fine // 3).astype(np.int32)
+    half = (quarter // 2).astype(np.int32)
+    angle = (fine % 3) * 2 * np.pi / 3
+    centers = np.stack([18 * half + 3.2 * np.cos(angle), 9 * (quarter % 2) + 3.2 * np.sin(angle)], axis=1)
+    coordinates = (centers + rng.normal(scale=0.45, size=(n, 2))).astype(np.float32)
+    texts = [f"text {i} about {'apples' if i % 4 == 0 else 'pears'}" for i in range(n)]
+    scripts = ("نص عن التفاح", "טקסט על תפוחים", "關於蘋果的文字", "🍎🍐👩‍👩‍👧", "")
+    texts[ARABIC : EMPTY + 1] = scripts
+    fields = (
+        PayloadField("lang", "category", (rows % 4 - 1).astype(np.int32), ("english", "日本語", "العربية")),
+        PayloadField("score", "number", np.where(rows % 9 == 0, np.nan, rows / n)),
+        PayloadField("meta.made", "date", FIRST_DAY_MS + DAY_MS * (rows % 40).astype(np.float64)),
+        PayloadField("path", "text", [f"=docs/{i}.md" for i in range(n)]),
+    )
+    return MapContent(
+        coordinates,
+        np.where(rows % 10 == 0, -1, fine).astype(np.int32),
+        [*(f"Street {i}" for i in range(10)), "Twin", "Twin"],
+        texts,
+        [f"id-{i}" for i in rows],
+        np.where(rows % 10 == 0, 0.0, 0.5 + 0.5 * rows / n).astype(np.float32),
+        [[f"phrase {i}", "common"] for i in range(12)],
+        (
+            ClusterLayer(quarter, [f"Quarter {i}" for i in range(4)], [[f"quarterly {i}"] for i in range(4)]),
+            ClusterLayer(half, ["West", "East"]),
+        ),
+        fields,
+    )
 
 
-def inline_hover(html: bytes) -> list[str]:
-    """The texts of the points inside a page."""
-    texts: list[str] = json.loads(_inline(html, "hover"))["hover_text"]
-    return texts
-
-
-def _inline(html: bytes, kind: str) -> bytes:
-    found = re.search(rf'const {kind}DataEncoded = "([^"]*)"'.encode(), html)
+def read_block(html: bytes, name: str) -> bytes:
+    """The data of a block inside a page, unpacked."""
+    found = re.search(rf'<script type="text/plain" id="block-{name}">([^<]+)</script>'.encode(), html)
     assert found is not None
     return gzip.decompress(base64.b64decode(found[1]))
+
+
+def read_meta(html: bytes) -> dict[str, Any]:
+    """What a page says of itself and of its clusters."""
+    meta: dict[str, Any] = json.loads(read_block(html, "meta"))
+    return meta
+
+
+def read_positions(html: bytes) -> npt.NDArray[np.float32]:
+    """Places of the points inside a page, (n, 2)."""
+    return np.frombuffer(read_block(html, "positions"), "<f4").reshape(-1, 2)
+
+
+def read_labels(html: bytes) -> npt.NDArray[np.int32]:
+    """Clusters of the points inside a page, (number of layers, n)."""
+    labels = np.frombuffer(read_block(html, "labels"), "<i4")
+    return labels.reshape(len(read_meta(html)["layers"]), -1)
+
+
+def read_texts(html: bytes) -> list[str]:
+    """Texts of the points inside a page."""
+    return read_lines(html, "texts")
+
+
+def read_lines(html: bytes, name: str) -> list[str]:
+    """The texts of a block, one a line."""
+    return read_block(html, name).decode().split("\n")
+
+
+def cluster_names(html: bytes, layer: int = 0) -> list[str]:
+    """Names of the clusters of a layer, as the page shows them."""
+    return [cluster["name"] for cluster in read_meta(html)["layers"][layer]["clusters"]]
 
 
 class Outline(HTMLParser):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vis_assets.page.preview import MAX_BYTES, draw_preview
+from vis_assets.page.preview import MAX_BYTES, MAX_THUMBNAIL_BYTES, draw_preview, draw_thumbnail
 from vis_assets.protocol.visualization_config import VisualizationConfig
 from vis_assets_tests.page.maps import blobs, degenerate_maps
 
@@ -54,3 +54,27 @@ def test_labels_are_written() -> None:
 def test_equal_maps_make_equal_pictures() -> None:
     """Drawing twice gives the same bytes."""
     assert draw_preview(blobs()) == draw_preview(blobs())
+
+
+@pytest.mark.parametrize("darkmode", [False, True])
+def test_thumbnail_is_larger_and_small_enough(darkmode: bool) -> None:
+    """The picture beside a page has 960 x 720 pixels and at most 200 kB, the same bytes each time."""
+    config = VisualizationConfig(darkmode=darkmode)
+    thumbnail = draw_thumbnail(blobs(100_000, 60), config)
+    assert _pixels(thumbnail).shape == (720, 960, 3)
+    assert len(thumbnail) <= MAX_THUMBNAIL_BYTES
+    assert thumbnail == draw_thumbnail(blobs(100_000, 60), config)
+
+
+def test_a_picture_always_fits() -> None:
+    """Where fewer colours are not enough, the picture gets fewer pixels."""
+    picture = draw_preview(blobs(20_000, 40), max_bytes=3_000)
+    assert len(picture) <= 3_000
+    assert _pixels(picture).shape[1] < 480
+
+
+def test_colors_of_the_job_are_kept() -> None:
+    """The ground has the colour that was asked for, and another palette gives another picture."""
+    ground = VisualizationConfig(background_color="#102030")
+    assert _pixels(draw_preview(blobs(), ground))[0, 0].tolist() == [0x10, 0x20, 0x30]
+    assert draw_preview(blobs(), VisualizationConfig(cvd_safer=True)) != draw_preview(blobs())

@@ -1,8 +1,13 @@
-"""The page as a file: every option has its effect, hostile text stays text."""
+"""The page as a file: every option has its effect, hostile text stays text, equal maps make equal pages."""
 
+import hashlib
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from vis_assets.page.render import render_page
@@ -11,80 +16,156 @@ from vis_assets_tests.page.maps import (
     HOSTILE,
     Outline,
     blobs,
+    cluster_names,
     degenerate_maps,
-    inline_hover,
-    inline_labels,
-    inline_points,
     make,
+    read_block,
+    read_labels,
+    read_lines,
+    read_meta,
+    read_positions,
+    read_texts,
+    town,
 )
+
+ROOT = Path(__file__).parent.parent.parent
 
 
 def _page(**options: object) -> bytes:
     return render_page(blobs(), VisualizationConfig.model_validate(options)).html
 
 
-def _texts(**options: object) -> dict[str, str]:
-    return Outline(_page(**options)).texts
+def _meta(**options: object) -> dict:
+    return read_meta(_page(**options))
+
+
+def _policy(html: bytes) -> dict[str, str]:
+    for tag, attributes in Outline(html).elements:
+        if tag == "meta" and attributes.get("http-equiv") == "Content-Security-Policy":
+            return dict(rule.split(" ", 1) for rule in (attributes["content"] or "").split("; "))
+    raise AssertionError("the page has no policy")
 
 
 def test_title_names_the_page_and_stands_on_it() -> None:
     """`title` is the title of the document and the heading of the map."""
-    texts = _texts(title="Größe & Maß 🎉")
-    assert texts["title"] == "Größe & Maß 🎉"
-    assert texts["main-title"].strip() == "Größe & Maß 🎉"
+    html = _page(title="Größe & Maß 🎉")
+    assert Outline(html).texts["title"] == "Größe & Maß 🎉"
+    assert read_meta(html)["title"] == "Größe & Maß 🎉"
 
 
 def test_page_without_title_is_still_named() -> None:
     """Without `title` the document has a plain name and the map no heading."""
-    texts = _texts()
-    assert texts["title"] == "Topic map"
-    assert "main-title" not in texts
+    html = _page()
+    assert Outline(html).texts["title"] == "Topic map"
+    assert read_meta(html)["title"] == ""
 
 
 @pytest.mark.parametrize("title", [None, "Title"])
 def test_sub_title_stands_on_the_page(title: str | None) -> None:
-    """`sub_title` is shown, with or without a title."""
-    assert "the line under it" in _texts(title=title, sub_title="the line under it")["title-container"]
+    """`sub_title` is there, with or without a title."""
+    assert _meta(title=title, sub_title="the line under it")["sub_title"] == "the line under it"
 
 
-def test_width_and_height_size_the_map() -> None:
-    """`width` and `height` become the size of the map's box."""
-    assert b"width:62.5%;height:432px" in _page(width="62.5%", height=432)
+def test_sizes_and_fonts_become_styles() -> None:
+    """Width, height, sizes and fonts of the page become its style, each font of the job's own in quotes."""
+    html = _page(
+        width="62.5%", height=432, title_font_size=40, sub_title_font_size=9, logo_width=77,
+        font_family="Some Font, Other", tooltip_font_weight=300, tooltip_font_family="Third",
+    )  # fmt: skip
+    style = Outline(html).texts["style"]
+    assert "#map { width: 62.5%; height: 432px; " in style
+    for variable in (
+        "--title-size: 40px;",
+        "--sub-title-size: 9px;",
+        "--logo-width: 77px;",
+        "--tooltip-font: 300 14px/1.4 'Third', system-ui",
+    ):
+        assert variable in style
+    assert "--font: 'Some Font', 'Other', system-ui" in style
 
 
-def test_darkmode_makes_the_page_dark() -> None:
-    """`darkmode` turns the ground black and marks the body."""
-    assert b'<body class="darkmode">' in _page(darkmode=True)
-    assert b'class="darkmode"' not in _page(darkmode=False)
-
-
-def test_noise_label_names_noise_in_legend_and_texts() -> None:
-    """`noise_label` stands in the legend and before the text of each noise point, where search finds it."""
-    html = _page(noise_label="Unsorted")
-    assert Outline(html).texts["noise-legend"] == "Unsorted"
-    assert inline_hover(html)[0] == "Unsorted\ntext 0"
-    assert inline_hover(html)[1] == "Topic of kind 1\ntext 1"
-
-
-def test_empty_noise_label_leaves_the_legend_out() -> None:
-    """Without `noise_label` there is no legend, and noise points show their text only."""
-    html = _page()
-    assert "noise-legend" not in Outline(html).texts
-    assert inline_hover(html)[0] == "text 0"
-
-
-def test_a_cluster_named_like_noise_stays_a_cluster() -> None:
-    """A cluster whose name equals `noise_label` keeps its label."""
-    content = make([[0, 0], [1, 1], [2, 0]], [0, 1, -1], ["Other", "Rest"])
-    html = render_page(content, VisualizationConfig(noise_label="Other")).html
-    assert [label["label"] for label in inline_labels(html)] == ["Other", "Rest"]
+def test_every_plain_option_reaches_the_page() -> None:
+    """What the app reads as it is arrives as it was sent."""
+    sent = {
+        "darkmode": True, "color_label_text": False, "color_by": "strength", "enable_topic_tree": True,
+        "cluster_boundary_polygons": True, "cluster_boundary_line_width": 2.5, "min_fontsize": 9.0,
+        "max_fontsize": 31.0, "text_min_pixel_size": 8.0, "text_max_pixel_size": 40.0, "font_weight": 700,
+        "line_spacing": 1.5, "text_outline_width": 3.0, "text_outline_color": "#123456", "background_color": "#abcdef",
+        "point_radius_min_pixels": 2.0, "point_radius_max_pixels": 11.0, "point_line_width": 0.5,
+        "point_line_width_min_pixels": 1.0, "point_line_width_max_pixels": 2.0, "polygon_alpha": 0.4,
+        "text_collision_size_scale": 5.0, "noise_label": "Unsorted",
+    }  # fmt: skip
+    assert _meta(**sent)["options"] == sent
 
 
 def test_noise_color_paints_noise() -> None:
-    """`noise_color` is the colour of noise points and of no other."""
-    points = inline_points(_page(noise_color="#0f8"))
-    is_noise = (points[["r", "g", "b"]] == [0, 255, 136]).all(axis=1)
-    assert is_noise.tolist() == [i % 10 == 0 for i in range(300)]
+    """`noise_color` is the colour of noise points, short or with opacity, and of no cluster."""
+    meta = _meta(noise_color="#0f8")
+    assert meta["noise_rgb"] == [0, 255, 136]
+    assert [0, 255, 136] not in [cluster["color"] for cluster in meta["layers"][0]["clusters"]]
+
+
+def test_hover_color_has_its_opacity() -> None:
+    """`point_hover_color` keeps its last two digits as opacity; without them it is opaque."""
+    assert _meta(point_hover_color="#01020304")["hover_rgba"] == [1, 2, 3, 4]
+    assert _meta(point_hover_color="#010203")["hover_rgba"] == [1, 2, 3, 255]
+
+
+def test_point_size_scale_changes_the_points() -> None:
+    """Points are twice as big where `point_size_scale` is twice as big."""
+    small, big = (_meta(point_size_scale=scale)["radius"] for scale in (4.0, 8.0))
+    assert big == pytest.approx(2 * small)
+
+
+def test_initial_zoom_fraction_leaves_points_out_of_the_first_view() -> None:
+    """A small `initial_zoom_fraction` gives a first view around the middle of a big map."""
+    content = blobs(2_400)
+    whole, part = (
+        read_meta(render_page(content, VisualizationConfig(initial_zoom_fraction=share)).html)["view"]
+        for share in (1.0, 0.3)
+    )
+    assert part[2] - part[0] < whole[2] - whole[0]
+
+
+def test_medoids_put_names_on_points() -> None:
+    """With `use_medoids` the place of each cluster is one of its points."""
+    away = {}
+    for use_medoids in (True, False):
+        html = _page(use_medoids=use_medoids)
+        centers = np.array([[one["x"], one["y"]] for one in read_meta(html)["layers"][0]["clusters"]])
+        gaps = np.linalg.norm(centers[:, None] - read_positions(html)[None], axis=2)
+        away[use_medoids] = gaps.min(axis=1).max()
+    assert away[True] < 1e-3 < away[False]
+
+
+def test_palette_options_change_colors() -> None:
+    """Hue shift, theta range, radius dependence and the safer palette each give other colours."""
+    content = town()
+    options: list[dict[str, object]] = [
+        {}, {"palette_hue_shift": 90.0}, {"palette_theta_range": 3.0}, {"palette_hue_radius_dependence": 3.0},
+        {"cvd_safer": True},
+    ]  # fmt: skip
+    seen = set()
+    for chosen in options:
+        meta = read_meta(render_page(content, VisualizationConfig.model_validate(chosen)).html)
+        seen.add(str([cluster["color"] for cluster in meta["layers"][0]["clusters"]]))
+    assert len(seen) == len(options)
+
+
+def test_only_images_inside_the_job_reach_the_page() -> None:
+    """A logo and a background at a web address are not in the page; those inside the job are."""
+    image = "data:image/png;base64,iVBORw0KGgo="
+    assert (_meta(logo=image)["logo"], _meta(background_image=image)["background_image"]) == (image, image)
+    html = _page(logo="https://example.invalid/logo.png", background_image="http://example.invalid/b.png")
+    assert (read_meta(html)["logo"], read_meta(html)["background_image"]) == (None, None)
+    assert b"example.invalid" not in html
+
+
+def test_a_cluster_named_like_noise_stays_a_cluster() -> None:
+    """A cluster whose name equals `noise_label` keeps its name."""
+    content = make([[0, 0], [1, 1], [2, 0]], [0, 1, -1], ["Other", "Rest"])
+    html = render_page(content, VisualizationConfig(noise_label="Other")).html
+    assert cluster_names(html) == ["Other", "Rest"]
 
 
 def test_inline_data_puts_data_inside_or_beside() -> None:
@@ -92,59 +173,79 @@ def test_inline_data_puts_data_inside_or_beside() -> None:
     inside = render_page(blobs(), VisualizationConfig())
     beside = render_page(blobs(), VisualizationConfig(inline_data=False), "map-7")
     assert inside.data_files == {}
-    assert set(beside.data_files) == {"map-7_label_data.zip", "map-7_meta_data_0.zip", "map-7_point_data_0.zip"}
-    assert all(name.encode() in beside.html for name in beside.data_files)
-    assert b'pointDataEncoded = "' not in beside.html
+    assert set(beside.data_files) == {f"map-7_{name}.gz" for name in ("meta", "positions", "labels", "texts")}
+    assert all(f'data-file="{name}"'.encode() in beside.html for name in beside.data_files)
+    assert b"H4sI" not in beside.html
     assert any("over http" in note for note in beside.notes)
-
-
-def test_color_label_text_colors_labels() -> None:
-    """`color_label_text` takes label colours from the clusters, or black where it is off."""
-    assert b"labelTextColor: d => [d.r, d.g, d.b]" in _page(color_label_text=True)
-    assert b"labelTextColor: [0, 0, 0, 255]" in _page(color_label_text=False)
+    assert "'self'" in _policy(beside.html)["connect-src"]
+    assert "'self'" not in _policy(inside.html)["connect-src"]
 
 
 @pytest.mark.parametrize(("width", "lines"), [(6, 3), (9, 2), (40, 1)])
 def test_label_wrap_width_breaks_labels(width: int, lines: int) -> None:
     """`label_wrap_width` is the length at which labels break."""
-    label = inline_labels(_page(label_wrap_width=width))[0]["label"]
-    assert len(label.split("\n")) == lines
+    assert len(_meta(label_wrap_width=width)["layers"][0]["clusters"][0]["lines"]) == lines
+
+
+def test_labels_have_three_lines_at_most() -> None:
+    """A long name is cut on the map, and whole everywhere else."""
+    name = "one topic with a name that is much longer than three lines of a label"
+    content = make([[0, 0]], [0], [name])
+    cluster = read_meta(render_page(content, VisualizationConfig()).html)["layers"][0]["clusters"][0]
+    assert cluster["lines"] == ["one topic with a", "name that is", "much longer than…"]
+    assert cluster["name"] == name
 
 
 def test_cluster_boundary_polygons_adds_outlines() -> None:
-    """`cluster_boundary_polygons` gives each cluster an outline."""
-    html = _page(cluster_boundary_polygons=True)
-    assert all(len(label["polygon"][0]) > 8 for label in inline_labels(html))
-    assert b"datamap.addBoundaries(labelData" in html
-    assert b"datamap.addBoundaries(labelData" not in _page()
+    """`cluster_boundary_polygons` gives each cluster of the finest layer a closed outline."""
+    clusters = _meta(cluster_boundary_polygons=True)["layers"][0]["clusters"]
+    assert all(len(cluster["outline"]) > 8 and cluster["outline"][0] == cluster["outline"][-1] for cluster in clusters)
+    assert not any("outline" in cluster for cluster in _meta()["layers"][0]["clusters"])
 
 
-def test_enable_topic_tree_adds_the_tree() -> None:
-    """`enable_topic_tree` adds the tree's place, and ids and bounds to the labels."""
-    html = _page(enable_topic_tree=True)
-    assert any(attributes.get("id") == "topic-tree" for _, attributes in Outline(html).elements)
-    assert [label["id"] for label in inline_labels(html)] == ["base_0", "base_1", "base_2"]
-    assert not any(attributes.get("id") == "topic-tree" for _, attributes in Outline(_page()).elements)
+def test_everything_of_a_map_is_in_its_page() -> None:
+    """Places, labels of every layer, strengths, ids, texts, fields, keyphrases and parents can be read back."""
+    content = town()
+    html = render_page(content, VisualizationConfig()).html
+    meta = read_meta(html)
+    assert meta["n"] == 720
+    assert np.array_equal(read_labels(html), np.stack([layer.labels for layer in content.layers]))
+    assert read_texts(html) == list(content.hover_texts)
+    assert read_lines(html, "ids") == list(content.ids)
+    strengths = np.frombuffer(read_block(html, "strengths"), np.uint8)
+    assert content.strengths is not None
+    assert np.allclose(strengths / 255, content.strengths, atol=0.003)
+    assert [(one["name"], one["kind"]) for one in meta["fields"]] == [(one.name, one.kind) for one in content.fields]
+    assert np.array_equal(np.frombuffer(read_block(html, "field-0"), "<i4"), content.fields[0].values)
+    assert np.array_equal(np.frombuffer(read_block(html, "field-1"), "<f8"), content.fields[1].values, equal_nan=True)
+    assert read_lines(html, "field-3") == content.fields[3].values
+    assert [cluster["parent"] for cluster in meta["layers"][0]["clusters"]] == [i // 3 for i in range(12)]
+    assert [cluster["parent"] for cluster in meta["layers"][1]["clusters"]] == [0, 0, 1, 1]
+    assert meta["layers"][0]["clusters"][3]["keyphrases"] == ["phrase 3", "common"]
+
+
+def test_equal_names_stay_two() -> None:
+    """Two clusters of one name are told apart by a number."""
+    assert cluster_names(render_page(town(), VisualizationConfig()).html)[-2:] == ["Twin", "Twin (2)"]
 
 
 @pytest.mark.usefixtures("vendor_assets")
 def test_page_refers_to_nothing_outside() -> None:
-    """No element of the page has an address outside."""
+    """No element of the page has an address, a style or a handler."""
     outline = Outline(_page(title="T", enable_topic_tree=True))
-    assert not any(tag == "link" for tag, _ in outline.elements)
-    sources = [
-        attributes[name] or "" for _, attributes in outline.elements for name in ("src", "href") if name in attributes
-    ]
-    assert all(source.startswith("data:") for source in sources)
+    names = {name for _, attributes in outline.elements for name in attributes}
+    assert not names & {"src", "href", "style", "srcset"}
+    assert not any(name.startswith("on") for name in names)
+    assert not any(tag in {"link", "iframe", "base", "object"} for tag, _ in outline.elements)
 
 
 def test_page_without_built_libraries_says_so(tmp_path: Path) -> None:
     """Without built libraries the page loads exactly these from their hosts, and a note tells."""
     page = render_page(blobs(), VisualizationConfig(), vendor_folder=tmp_path)
     scripts = [a["src"] for tag, a in Outline(page.html).elements if tag == "script" and "src" in a]
-    assert len(scripts) == 3
+    assert scripts == ["https://unpkg.com/deck.gl@9.1.15/dist.min.js"]
+    assert "https://unpkg.com" in _policy(page.html)["script-src"].split()
     assert any("CDN" in note for note in page.notes)
-    assert not any(tag == "link" for tag, _ in Outline(page.html).elements)
 
 
 @pytest.mark.parametrize("name", degenerate_maps())
@@ -154,9 +255,10 @@ def test_every_map_has_a_page(name: str, full: bool) -> None:
     content = degenerate_maps()[name]
     config = VisualizationConfig(cluster_boundary_polygons=full, enable_topic_tree=full)
     html = render_page(content, config).html
-    points = inline_points(html)
-    assert len(points) == len(content.labels) == len(inline_hover(html))
-    assert points[["x", "y"]].abs().max().max() <= 31
+    assert len(read_positions(html)) == len(content.labels) == read_meta(html)["n"]
+    assert np.abs(read_positions(html)).max() <= 31
+    if any(content.hover_texts):
+        assert len(read_texts(html)) == len(content.labels)
 
 
 def test_hostile_text_stays_text() -> None:
@@ -167,38 +269,59 @@ def test_hostile_text_stays_text() -> None:
     calm, angry = (Outline(render_page(content, config).html) for config in (tame, wild))
     assert [tag for tag, _ in calm.elements] == [tag for tag, _ in angry.elements]
     assert angry.texts["title"] == HOSTILE
-    assert angry.texts["main-title"].strip() == HOSTILE
-    assert angry.texts["noise-legend"] == HOSTILE
+    meta = read_meta(render_page(content, wild).html)
+    assert (meta["title"], meta["sub_title"], meta["options"]["noise_label"]) == (HOSTILE, HOSTILE, HOSTILE)
 
 
-def test_policy_allows_only_the_pages_own_scripts() -> None:
-    """The content security policy names scripts by hash, and allows no inline handler, evaluation or connection."""
-    policy = next(
-        attributes["content"] or ""
-        for tag, attributes in Outline(_page()).elements
-        if tag == "meta" and attributes.get("http-equiv") == "Content-Security-Policy"
-    )
-    rules = dict(rule.split(" ", 1) for rule in policy.split("; "))
+def test_policy_allows_only_the_pages_own_scripts_and_styles() -> None:
+    """The content security policy names scripts and styles by hash, and allows no handler, evaluation or connection."""
+    rules = _policy(_page())
     assert rules["default-src"] == "'none'"
     assert rules["connect-src"] == "data: blob:"
-    assert all(source.startswith("'sha256-") for source in rules["script-src"].split())
+    assert all(source.startswith("'sha256-") for name in ("script-src", "style-src") for source in rules[name].split())
+
+
+def test_app_draws_no_markup_and_runs_no_text() -> None:
+    """The app never parses text as HTML or as a script, and reads no address of others."""
+    app = b"".join(file.read_bytes() for file in sorted((ROOT / "vis_assets/page/app").glob("*.js")))
+    forbidden = rb"(inner|outer|insertAdjacent)HTML|document\.write|DOMParser|ContextualFragment|\beval\(|new Function"
+    assert re.search(forbidden, app) is None
+    assert re.search(rb"https?://(?!www\.w3\.org/)", app) is None
 
 
 def test_long_hover_text_is_cut() -> None:
     """A text of more than 500 characters ends in an ellipsis there."""
     content = make([[0, 0]], [-1], [], ["x" * 10_000])
-    assert inline_hover(render_page(content, VisualizationConfig()).html) == ["x" * 499 + "…"]
+    assert read_texts(render_page(content, VisualizationConfig()).html) == ["x" * 499 + "…"]
 
 
 @pytest.mark.parametrize("inline", [True, False])
 def test_equal_maps_make_equal_pages(inline: bool) -> None:
     """Rendering twice gives the same bytes, at whatever time."""
     config = VisualizationConfig(title="Same", inline_data=inline, enable_topic_tree=True)
-    first, second = (render_page(blobs(), config) for _ in range(2))
+    first, second = (render_page(town(), config) for _ in range(2))
     assert (first.html, first.data_files) == (second.html, second.data_files)
-    gzip_headers = [data[:8] for data in first.data_files.values()] or [b"\x1f\x8b\x08\x00" + bytes(4)]
-    assert all(header[4:] == bytes(4) for header in gzip_headers)
-    assert not re.search(rb'DataEncoded = "H4sI(?!A[A-Za-z0-9+/]AAAAA)', first.html)
+    assert all(data[:10] == b"\x1f\x8b\x08" + bytes(6) + b"\xff" for data in first.data_files.values())
+
+
+def test_two_processes_write_the_same_page() -> None:
+    """Processes with different seeds of Python's hashes write pages of the same SHA-256, which is that of this one."""
+    script = (
+        "import hashlib;"
+        "from vis_assets.page.render import render_page;"
+        "from vis_assets.protocol.visualization_config import VisualizationConfig;"
+        "from vis_assets_tests.page.maps import town;"
+        "config = VisualizationConfig(title='Same', cluster_boundary_polygons=True);"
+        "print(hashlib.sha256(render_page(town(), config).html).hexdigest())"
+    )
+    config = VisualizationConfig(title="Same", cluster_boundary_polygons=True)
+    seen = {hashlib.sha256(render_page(town(), config).html).hexdigest()}
+    for seed in ("1", "2"):
+        environment = {**os.environ, "PYTHONHASHSEED": seed, "TZ": f"Etc/GMT+{seed}"}
+        command = [sys.executable, "-c", script]
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+        seen.add(done.stdout.strip())
+    assert len(seen) == 1
 
 
 @pytest.mark.parametrize("prefix", ["", "../x", "a b", "x" * 65, 'x";'])

@@ -29,12 +29,11 @@ def test_lock_file_pins_every_library_by_hash() -> None:
     assert all(re.fullmatch(r"\d+\.\d+\.\d+", version) for version in package["dependencies"].values())
 
 
-def test_every_library_that_datamapplot_loads_is_there() -> None:
-    """The addresses are the library's own, for pages with and without a topic tree."""
-    from datamapplot.interactive_helpers import get_js_dependency_urls
-
-    wanted = {url for tree in (False, True) for url in get_js_dependency_urls(False, tree, False)}
-    assert wanted == set(vendor.library_urls())
+def test_addresses_name_the_pinned_versions() -> None:
+    """A page without built libraries loads the very versions that the lock file pins."""
+    wanted = json.loads((_FOLDER / "package.json").read_text())["dependencies"]
+    assert [url.split("/")[3] for url in vendor.library_urls()] == [f"deck.gl@{wanted['deck.gl']}"]
+    assert vendor.library_hosts() == ["unpkg.com"]
 
 
 @pytest.mark.usefixtures("vendor_assets")
@@ -46,6 +45,16 @@ def test_built_assets_hold_scripts_and_fonts() -> None:
     assert all(len(source) > 50_000 for source in assets.scripts.values())
     assert "data:font/woff2;base64," in assets.font_css
     assert not re.search(r"https?:", assets.font_css)
+
+
+@pytest.mark.usefixtures("vendor_assets")
+def test_built_assets_hold_the_licences() -> None:
+    """What was built names every package with its version, and holds the text of its licence."""
+    assets = vendor.load_vendor_assets()
+    assert assets is not None
+    wanted = json.loads((_FOLDER / "package.json").read_text())["dependencies"]
+    assert {entry["name"]: entry["version"] for entry in assets.licences} == wanted
+    assert all(entry["licence"] and len(entry["text"]) > 500 for entry in assets.licences)
 
 
 @pytest.mark.usefixtures("vendor_assets")

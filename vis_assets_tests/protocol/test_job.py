@@ -15,9 +15,11 @@ from vis_assets.protocol.job import (
     Dialect,
     JobEnvelope,
     envelope,
+    in_dialect,
     parse_job,
     read_object,
 )
+from vis_assets.protocol.visualization_config import embedded_image
 from vis_assets_tests.protocol.messages import CANARY, EXAMPLE, encoded, explorer_job, worker_job
 
 HOSTILE_NAMES = [
@@ -90,8 +92,8 @@ def test_one_key_of_the_explorer_dialect_is_enough(key: str) -> None:
 
 def test_explorer_options_are_ignored_with_a_warning() -> None:
     """The platform's further options are listed in a warning, sorted, and do not fail the job."""
-    read = parse_job(explorer_job(visualization_config={"use_medoids": True, "cluster_layer_colormaps": False}))
-    assert read.warnings == ("visualization_config: unknown keys are ignored: cluster_layer_colormaps, use_medoids",)
+    read = parse_job(explorer_job(visualization_config={"glow_keywords": [], "cluster_layer_colormaps": False}))
+    assert read.warnings == ("visualization_config: unknown keys are ignored: cluster_layer_colormaps, glow_keywords",)
 
 
 def test_hostile_unknown_keys_stay_short_in_the_warning() -> None:
@@ -172,6 +174,10 @@ def test_hostile_collection_names_are_refused(name: object) -> None:
     assert refusal(worker_job(qdrant_collection_name=name)).startswith("qdrant_collection_name: ")
 
 
+HOSTILE_COLORS = ["red", "#ff", "#ffff", "#ffffffg", "#ffffff;x:y", "#ffffff\n", "url(#a)", "rgb(0,0,0)", 5]
+HOSTILE_FONTS = ["a;b", "a'b", 'a"b', "a:b", "a\n", "a(b)", "</style>", "é", "x" * 201, ",", " ", 5]
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+
 OUT_OF_RANGE: dict[str, tuple[list[float], list[float], str]] = {
     "n_neighbors": ([1, 1001], [2, 1000], "2 to 1000"),
     "min_dist": ([-0.01, 1.0, 1e400], [0.0, 0, 0.99], "0.0 to 0.99"),
@@ -181,6 +187,30 @@ OUT_OF_RANGE: dict[str, tuple[list[float], list[float], str]] = {
     "label_wrap_width": ([0, 201], [1, 200], "1 to 200"),
     "llm_batch_size": ([0, 101], [1, 100], "1 to 100"),
     "samples_per_cluster": ([0, 101], [1, 100], "1 to 100"),
+    "palette_hue_shift": ([-361, 361], [-360, 360.0], "-360.0 to 360.0"),
+    "palette_hue_radius_dependence": ([-0.1, 11], [0, 10], "0.0 to 10.0"),
+    "palette_theta_range": ([-0.1, 6.3], [0, 0.19634954, 6.28], "0.0 to 6.2832"),
+    "polygon_alpha": ([-0.1, 1.1], [0, 1], "0.0 to 1.0"),
+    "cluster_boundary_line_width": ([-1, 21], [0, 20], "0.0 to 20.0"),
+    "initial_zoom_fraction": ([0, 1.1], [0.01, 1], "0.01 to 1.0"),
+    "title_font_size": ([7, 101], [8, 100], "8 to 100"),
+    "sub_title_font_size": ([7, 101], [8, 100], "8 to 100"),
+    "font_weight": ([0, 1001], [1, 1000], "1 to 1000"),
+    "tooltip_font_weight": ([0, 1001], [1, 1000], "1 to 1000"),
+    "min_fontsize": ([0.9, 201], [1, 200], "1.0 to 200.0"),
+    "max_fontsize": ([0.9, 201], [1, 200], "1.0 to 200.0"),
+    "text_min_pixel_size": ([0, 101], [1, 100], "1.0 to 100.0"),
+    "text_max_pixel_size": ([0, 101], [1, 100], "1.0 to 100.0"),
+    "text_collision_size_scale": ([0, 11], [0.1, 10], "0.1 to 10.0"),
+    "text_outline_width": ([-1, 21], [0, 20], "0.0 to 20.0"),
+    "line_spacing": ([0, 3.1], [0.1, 3], "0.1 to 3.0"),
+    "logo_width": ([7, 2001], [8, 2000], "8 to 2000"),
+    "point_size_scale": ([0, 1001], [0.01, 1000], "0.01 to 1000.0"),
+    "point_radius_min_pixels": ([-1, 101], [0, 100], "0.0 to 100.0"),
+    "point_radius_max_pixels": ([0, 101], [0.1, 100], "0.1 to 100.0"),
+    "point_line_width": ([-1, 11], [0, 10], "0.0 to 10.0"),
+    "point_line_width_min_pixels": ([-1, 11], [0, 10], "0.0 to 10.0"),
+    "point_line_width_max_pixels": ([-1, 11], [0, 10], "0.0 to 10.0"),
 }
 
 
@@ -214,12 +244,20 @@ def test_bounds_of_numbers(name: str) -> None:
         ("title", ["x" * 501, 5, ["t"]]),
         ("sub_title", ["x" * 501, 5]),
         ("noise_label", ["x" * 501, False]),
+        ("payload_fields", ["year", ["a"] * 33, [""], ["x" * 256], [1], {"a": 1}]),
+        ("color_by", ["x" * 256, 5, ["year"]]),
+        *((name, [1, "true"]) for name in ("write_back", "use_medoids", "cvd_safer")),
+        *((name, HOSTILE_COLORS) for name in ("background_color", "text_outline_color", "point_hover_color")),
+        *((name, HOSTILE_FONTS) for name in ("font_family", "tooltip_font_family")),
+        ("font_weight", [600.0, "bold"]),
+        ("title_font_size", [22.5]),
     ],
 )
 def test_wrong_types_and_forms_are_refused(name: str, values: list[object]) -> None:
     """Options of the wrong type or form are refused by name; nothing is converted."""
     for value in values:
-        assert refusal(worker_job(visualization_config={name: value})).startswith(f"visualization_config.{name}: ")
+        path = refusal(worker_job(visualization_config={name: value})).partition(": ")[0]
+        assert path in {f"visualization_config.{name}", f"visualization_config.{name}.0"}
 
 
 def test_metric_refusal_lists_the_metrics() -> None:
@@ -425,3 +463,135 @@ def test_any_configuration_is_read_or_refused(config: object) -> None:
     except InvalidJob as error:
         refused = str(error)
         assert "visualization_config" in refused
+
+
+@pytest.mark.parametrize("name", ["logo", "background_image"])
+@pytest.mark.parametrize("kind", ["png", "jpeg", "gif", "webp", "svg+xml"])
+def test_images_come_inside_the_job(name: str, kind: str) -> None:
+    """An image as a `data:` URL is accepted without a warning."""
+    image = f"data:image/{kind};base64,{PIXEL}"
+    read = parse_job(worker_job(visualization_config={name: image}))
+    assert embedded_image(getattr(read.job.visualization_config, name)) == image
+    assert read.warnings == ()
+
+
+@pytest.mark.parametrize("name", ["logo", "background_image"])
+def test_images_at_an_address_are_not_shown(name: str) -> None:
+    """An image at a web address is accepted, not shown, and the warning says why without repeating the address."""
+    read = parse_job(worker_job(visualization_config={name: f"https://cdn.example.com/a.png?signature={CANARY}"}))
+    (warning,) = read.warnings
+    assert warning.startswith(f"visualization_config.{name}: ")
+    assert "loads nothing from the network" in warning
+    assert CANARY not in warning
+    assert embedded_image(getattr(read.job.visualization_config, name)) is None
+    assert CANARY not in str(read.job.visualization_config.describe())
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "javascript:alert(1)",
+        "blob:https://example.com/1",
+        "logo.png",
+        "/logo.png",
+        "//example.com/logo.png",
+        "file:///etc/passwd",
+        "ftp://example.com/a.png",
+        "https://",
+        "https://user:word@example.com/a.png",
+        "https://example.com/a b.png",
+        "https://example.com/a.png\n",
+        'https://example.com/é"',
+        "https://[::1",
+        "data:text/html;base64,PHNjcmlwdD4=",
+        "data:image/svg+xml,<svg/>",
+        "data:image/png;base64,",
+        "data:image/png;base64,a",
+        "data:image/png;base64,????",
+        f"data:image/png;base64,{PIXEL}\n",
+        f"data:image/png;charset=x;base64,{PIXEL}",
+        f"DATA:image/png;base64,{PIXEL}",
+        "data:image/png;base64," + "A" * 500_000,
+        5,
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_what_is_no_image_is_refused(value: object) -> None:
+    """Anything else in the place of an image is refused by name, in a short text that says what to send."""
+    for name in ("logo", "background_image"):
+        reason = refusal(worker_job(visualization_config={name: value}))
+        assert reason.startswith(f"visualization_config.{name}: ")
+        assert "data:image/png;base64," in reason or not isinstance(value, str) or "500000" in reason
+        assert len(reason) < 500
+        assert "user:word" not in reason
+
+
+def test_an_image_reaches_its_bound() -> None:
+    """An image of the greatest size is accepted."""
+    image = "data:image/png;base64," + "A" * (500_000 - len("data:image/png;base64,") - 2)
+    assert parse_job(worker_job(visualization_config={"logo": image})).job.visualization_config.logo == image
+
+
+EXPLORER_OPTIONS: dict[str, Any] = {
+    "n_neighbors": 15,
+    "min_samples": None,
+    "inline_data": True,
+    "noise_label": "Unlabelled",
+    "palette_hue_shift": 12.5,
+    "palette_hue_radius_dependence": 1.0,
+    "palette_theta_range": 0.19634954,
+    "use_medoids": True,
+    "polygon_alpha": 0.5,
+    "cvd_safer": True,
+    "title_font_size": 36,
+    "sub_title_font_size": 18,
+    "text_collision_size_scale": 3.0,
+    "text_min_pixel_size": 12.0,
+    "text_max_pixel_size": 36.0,
+    "font_family": "Playfair Display SC",
+    "font_weight": 600,
+    "tooltip_font_family": "Playfair Display SC",
+    "tooltip_font_weight": 400,
+    "logo": None,
+    "logo_width": 256,
+    "line_spacing": 0.95,
+    "min_fontsize": 12,
+    "max_fontsize": 24.0,
+    "text_outline_width": 8,
+    "text_outline_color": "#eeeeeedd",
+    "point_size_scale": None,
+    "point_hover_color": "#aa0000bb",
+    "point_radius_min_pixels": 0.01,
+    "point_radius_max_pixels": 24.0,
+    "point_line_width_min_pixels": 0.001,
+    "point_line_width_max_pixels": 3.0,
+    "point_line_width": 0.001,
+    "cluster_boundary_line_width": 1.0,
+    "initial_zoom_fraction": 1.0,
+    "background_color": "",
+    "background_image": "",
+    "payload_fields": ["year", "meta.source"],
+    "color_by": "year",
+    "write_back": True,
+}
+"""What the platform sends: floats with and without a point, nulls, and "" from forms that nobody filled."""
+
+
+@pytest.mark.parametrize("dialect", [worker_job, explorer_job])
+def test_options_come_through_in_both_dialects(dialect: Any) -> None:
+    """Every option of a page arrives, is written in the sender's dialect, and read again as the same job."""
+    first = parse_job(read_object(encoded(dialect(visualization_config=EXPLORER_OPTIONS))))
+    assert first.warnings == ()
+    options = first.job.visualization_config.model_dump(exclude_unset=True)
+    assert options == {name: value for name, value in EXPLORER_OPTIONS.items() if value not in (None, "")}
+    written = in_dialect(json.loads(first.job.model_dump_json()), first.dialect)
+    assert parse_job(written) == first
+
+
+def test_options_are_described_without_their_images() -> None:
+    """For people an image is told by its size."""
+    image = f"data:image/png;base64,{PIXEL}"
+    described = parse_job(worker_job(visualization_config={"logo": image})).job.visualization_config.describe()
+    assert described["logo"] == f"image of {len(image)} characters"
+    assert "background_image" not in described
+    assert described["height"] == 800

@@ -9,9 +9,9 @@ import pytest
 from vis_assets.delivery.job_record import JobRecord
 from vis_assets.errors import StoreUnavailable
 from vis_assets.protocol.job import Dialect, parse_job
+from vis_assets.resources.content_types import HTML
 from vis_assets.resources.delivered_jobs import DeliveredJobs
 from vis_assets.resources.object_store import FolderStore, ObjectStore
-from vis_assets.resources.pages import HTML
 from vis_assets.resources.sealing import Sealer
 from vis_assets.resources.specs import SpecStore
 from vis_assets_tests.protocol.messages import CANARY, EXAMPLE, explorer_job, parsed
@@ -82,6 +82,18 @@ def test_promoting_and_discarding_may_be_repeated(store: ObjectStore) -> None:
     assert store.read(f"{PUBLIC}/456.html") == b"<html>2"
 
 
+def test_promoted_pages_come_into_the_gallery(store: ObjectStore) -> None:
+    """The gallery of the record's owner lists the page once it is asked for, and only because a page was promoted."""
+    fill(store)
+    jobs = jobs_in(store)
+    jobs.update_galleries()
+    gallery = f"visualizations/{EXAMPLE['owner']}/index.html"
+    assert not store.exists(gallery)
+    jobs.promote(RECORD)
+    jobs.update_galleries()
+    assert b'href="./123/456.html"' in store.read(gallery)
+
+
 def test_only_the_attempts_of_the_job_are_discarded(store: ObjectStore) -> None:
     """All attempts of a job are removed, and those of a job with a similar id stay."""
     fill(store)
@@ -99,12 +111,12 @@ def test_an_attempt_that_made_no_page_promotes_nothing(store: ObjectStore) -> No
 def test_the_sender_is_known_from_the_spec(folder_store: FolderStore) -> None:
     """Who asked, in which dialect, and what to warn of come from the stored job."""
     jobs = jobs_in(folder_store)
-    jobs.save(parse_job(explorer_job(visualization_config={"use_medoids": True})))
+    jobs.save(parse_job(explorer_job(visualization_config={"cluster_layer_colormaps": True})))
     sender, warnings = jobs.sender(RECORD)
     assert (sender.dialect, sender.job_id, sender.owner) == (
         Dialect.SEMANTIC_EXPLORER, RECORD.job_id, EXAMPLE["owner"],
     )  # fmt: skip
-    assert any("use_medoids" in warning for warning in warnings)
+    assert any("cluster_layer_colormaps" in warning for warning in warnings)
 
 
 def test_the_sender_is_known_from_the_record_where_the_spec_is_gone(folder_store: FolderStore) -> None:

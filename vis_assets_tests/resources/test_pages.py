@@ -1,6 +1,8 @@
 """Pages: where a map's public objects go."""
 
+import json
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,9 +14,11 @@ from vis_assets.assets.partitions import visualization_transforms
 from vis_assets.delivery.job_record import JobRecord
 from vis_assets.delivery.run_tags import tags_for
 from vis_assets.errors import PermanentError
+from vis_assets.page.gallery import read_card
 from vis_assets.protocol.job import parse_job
+from vis_assets.resources.content_types import HTML, content_type
 from vis_assets.resources.object_store import FolderStore
-from vis_assets.resources.pages import HTML, MapPage, PageIOManager, folder_of, page_key
+from vis_assets.resources.pages import MapPage, PageIOManager, files_around, folder_of, page_key
 from vis_assets.resources.run_spec import RunSpecs
 from vis_assets.resources.sealing import Sealer
 from vis_assets.resources.specs import SpecStore
@@ -127,10 +131,33 @@ def test_the_page_of_an_attempt_lies_aside(tmp_path: Path) -> None:
 
 
 def test_the_page_of_a_launch_from_the_ui_is_public_at_once(tmp_path: Path) -> None:
-    """A run without a job writes where the owner looks, and leaves no attempt."""
+    """A run without a job writes where the owner looks, lists the map in the gallery, and leaves no attempt."""
     store = FolderStore(tmp_path)
     make_page(store, {})
-    assert sorted(store.keys("")) == sorted([PAGE.key, PAGE.key.replace("456.html", "456_point.zip")])
+    owner = "visualizations/user@example.com"
+    assert sorted(store.keys("")) == [
+        f"{owner}/123/456.html", f"{owner}/123/456_point.zip", f"{owner}/index.html", f"{owner}/index.json",
+    ]  # fmt: skip
+    assert b'href="./123/456.html"' in store.read(f"{owner}/index.html")
+
+
+def test_what_lies_around_a_page() -> None:
+    """Picture, table and card have the names of the visualization, and each its type; hostile titles are cleaned."""
+    job = parsed(visualization_config={"title": "A\u202e\x00  map " + "x" * 400}).job
+    made_at = datetime(2026, 11, 22, 12, tzinfo=UTC)
+    files = files_around(job, b"png", b"parquet", points=3, clusters=2, made_at=made_at)
+    assert {name: content_type(name) for name in files} == {
+        "456.png": "image/png",
+        "456.points.parquet": "application/vnd.apache.parquet",
+        "456.json": "application/json",
+    }
+    card = read_card(files["456.json"])
+    assert card is not None
+    assert (card.points, card.clusters, card.made_at, card.job_id) == (3, 2, made_at, job.job_id)
+    assert card.title.startswith("A map xxx")
+    assert len(card.title) == 300
+    untitled = files_around(parsed().job, b"", b"", points=3, clusters=2, made_at=made_at)["456.json"]
+    assert json.loads(untitled)["title"] == "embedded_789_embedder_1"
 
 
 def test_a_page_is_printed_without_its_content() -> None:

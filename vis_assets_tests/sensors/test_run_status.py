@@ -103,7 +103,10 @@ def test_a_finished_page_is_where_its_owner_looks_before_the_result_is_told(door
     (result,) = door.heard()
     assert result["htmlS3Key"] == PAGE
     assert door.stored(PAGE) == b"<html>"
-    assert door.keys("visualizations/") == [PAGE, PAGE.replace("456.html", "456_points.zip")]
+    owner = PAGE.removesuffix("/123/456.html")
+    assert door.keys("visualizations/") == [
+        PAGE, PAGE.replace("456.html", "456_points.zip"), f"{owner}/index.html", f"{owner}/index.json",
+    ]  # fmt: skip
     assert door.keys("attempts/") == []
 
 
@@ -154,10 +157,10 @@ def test_a_run_whose_spec_was_deleted_is_still_told(door: Door, status: DagsterR
 @pytest.mark.parametrize("status", [DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED])
 def test_the_sender_is_warned_also_of_a_job_that_failed(door: Door, status: DagsterRunStatus) -> None:
     """Unknown options are listed in the result of a job that made no map too."""
-    end(door, asked(door, worker_job(visualization_config={"use_medoids": True})), status)
+    end(door, asked(door, worker_job(visualization_config={"cluster_layer_colormaps": True})), status)
     door.settle()
     (result,) = door.heard()
-    assert any("use_medoids" in warning for warning in result["statsJson"]["warnings"])
+    assert any("cluster_layer_colormaps" in warning for warning in result["statsJson"]["warnings"])
 
 
 def test_a_run_that_took_too_long_is_a_timeout(door: Door) -> None:

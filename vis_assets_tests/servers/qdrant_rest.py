@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from qdrant_client import QdrantClient, models
+
+from vis_assets.operations.embedded_qdrant import update_in_order
 
 
 @dataclass(frozen=True)
@@ -106,14 +108,14 @@ class RestQdrant:
 
     def _real_answer(self, handler: BaseHTTPRequestHandler, body: dict[str, Any]) -> Fault:
         try:
-            result = self._result(urlsplit(handler.path).path, body)
+            result = self._result(urlsplit(handler.path).path, urlsplit(handler.path).query, body)
         except ValueError as error:
-            missing = str(error).endswith("not found")
+            missing = str(error).endswith("found")
             return Fault(404 if missing else 400, body=_error(str(error)))
         content = result if isinstance(result, dict) else {"result": json.loads(result), "status": "ok", "time": 0.0}
         return Fault(200, {"Content-Type": "application/json"}, json.dumps(content).encode())
 
-    def _result(self, path: str, body: dict[str, Any]) -> str | dict[str, Any]:
+    def _result(self, path: str, query: str, body: dict[str, Any]) -> str | dict[str, Any]:
         parts = [unquote(part) for part in path.strip("/").split("/")]
         match parts:
             case [""]:
@@ -127,6 +129,10 @@ class RestQdrant:
                 return self.client.count(name, count_filter=request.filter, exact=True).model_dump_json()
             case ["collections", name, "points", "scroll"]:
                 return self._scroll(name, models.ScrollRequest.model_validate(body))
+            case ["collections", name, "points", "batch"]:
+                operations = models.UpdateOperations.model_validate(body).operations
+                update_in_order(self.client, name, operations, wait=parse_qs(query).get("wait") == ["true"])
+                return json.dumps([{"status": "acknowledged"}] * len(operations))
         raise ValueError(f"{path} not found")
 
     def _scroll(self, name: str, request: models.ScrollRequest) -> str:

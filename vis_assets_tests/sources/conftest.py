@@ -53,7 +53,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     """Every kind of Qdrant in turn; the real one only where QDRANT_TEST_URL is set."""
     fetched = tmp_path / "fetched"
     fetched.mkdir()
-    yield from _PLACES[request.param](tmp_path, fetched)
+    yield from PLACES[request.param](tmp_path, fetched)
 
 
 @pytest.fixture
@@ -112,4 +112,4 @@ def _real(tmp_path: Path, fetched: Path) -> Iterator[Place]:
     client.close()
 
 
-_PLACES = {"grpc": _grpc, "rest": _rest, "folder": _folder, "real": _real}
+PLACES = {"grpc": _grpc, "rest": _rest, "folder": _folder, "real": _real}

@@ -6,9 +6,10 @@ import numpy as np
 import numpy.typing as npt
 
 from vis_assets.errors import ComputeFailed
-from vis_assets.mapping.clustering import fast, hdbscan
+from vis_assets.mapping.clustering import fast, hdbscan, numbering
+from vis_assets.mapping.clustering.layers import Layers, find_layers
 
-NOISE = -1
+NOISE = numbering.NOISE
 """Label of a point that belongs to no cluster."""
 
 ENGINES = {"fast": fast.find_clusters, "hdbscan": hdbscan.find_clusters}
@@ -23,11 +24,27 @@ class Clustering:
         labels: (n,) int32; 0 is the biggest cluster, 1 the next, and so on; -1 is noise.
         membership_strengths: (n,) float32 from 0 to 1, how firmly a point belongs to its cluster; 0 for noise.
         notes: sentences for the user: what was done differently from what was asked, and why.
+        coarser: (n,) int32 each: labels of the coarser layers, the next coarser first, each numbered like `labels`. All
+            points of a cluster are in one cluster of the next layer.
+        parents: as many int32 arrays as `coarser`: the first gives for each cluster of `labels` its cluster in
+            `coarser[0]`, the next for each cluster of `coarser[0]` its cluster in `coarser[1]`, and so on.
     """
 
     labels: npt.NDArray[np.int32]
     membership_strengths: npt.NDArray[np.float32]
     notes: tuple[str, ...] = ()
+    coarser: tuple[npt.NDArray[np.int32], ...] = ()
+    parents: tuple[npt.NDArray[np.int32], ...] = ()
+
+    @property
+    def layers(self) -> tuple[npt.NDArray[np.int32], ...]:
+        """Labels of all layers, the finest first."""
+        return (self.labels, *self.coarser)
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """Clusters of each layer, the finest first."""
+        return tuple(int(labels.max(initial=NOISE)) + 1 for labels in self.layers)
 
     @property
     def sizes(self) -> npt.NDArray[np.int64]:
@@ -51,7 +68,12 @@ class Clustering:
 
 
 def cluster(
-    coordinates: npt.NDArray[np.float32], *, min_cluster_size: int, min_samples: int, engine: str = "fast"
+    coordinates: npt.NDArray[np.float32],
+    *,
+    min_cluster_size: int,
+    min_samples: int,
+    engine: str = "fast",
+    layers: bool = True,
 ) -> Clustering:
     """Find dense groups of points (HDBSCAN*; Campello, Moulavi & Sander 2013), the biggest first.
 
@@ -61,7 +83,9 @@ def cluster(
         coordinates: (n, 2) finite floats, n >= 1.
         min_cluster_size: fewest points that make a cluster, at least 2.
         min_samples: neighbours that make a core point, at least 1; at most n - 1 are used.
-        engine: a name in `ENGINES`: "fast", or "hdbscan", the reference.
+        engine: a name in `ENGINES`: "fast", or "hdbscan", the reference. The coarser layers are cut from the engine's
+            tree by one code of ours.
+        layers: whether to look for coarser layers, which change nothing in the finest.
 
     Returns:
         The clustering, rows in the order of `coordinates`.
@@ -82,21 +106,14 @@ def cluster(
     if min_samples >= count:
         notes.append(f"min_samples was lowered from {min_samples} to {count - 1}: there are only {count} points.")
     try:
-        labels, strengths = find_clusters(coordinates, min_cluster_size, min(min_samples, count - 1))
+        labels, strengths, tree = find_clusters(coordinates, min_cluster_size, min(min_samples, count - 1))
+        labels = numbering.largest_first(labels)
+        above = find_layers(tree, coordinates, labels, min_cluster_size) if layers else Layers()
     except MemoryError as error:
         raise ComputeFailed(
             f"HDBSCAN ran out of memory on {count} points; give the worker more memory or map fewer points."
         ) from error
     except (ValueError, TypeError, ArithmeticError) as error:
         raise ComputeFailed(f"HDBSCAN failed on {count} points: {error}") from error
-    return Clustering(_largest_first(labels), np.clip(strengths, 0.0, 1.0).astype(np.float32), tuple(notes))
-
-
-def _largest_first(labels: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
-    """Renumber clusters by descending size, equals by their first row."""
-    names, first_rows, sizes = np.unique(labels[labels != NOISE], return_index=True, return_counts=True)
-    if len(names) == 0:
-        return labels
-    ranks = np.full(int(names.max()) + 2, NOISE, dtype=np.int32)  # the last place is that of label -1
-    ranks[names[np.lexsort((first_rows, -sizes))]] = np.arange(len(names), dtype=np.int32)
-    return ranks[labels]
+    strengths = np.clip(strengths, 0.0, 1.0).astype(np.float32)
+    return Clustering(labels, strengths, tuple(notes), above.labels, above.parents)

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vis_assets.late_package import import_submodule
+from vis_assets.mapping.clustering.spanning_tree import SpanningTree
 from vis_assets.mapping.threads import thread_count
 
 _LEAF_SIZE = 13  # that of hdbscan's search by default, 40 // 3
@@ -14,7 +15,7 @@ _LEAF_SIZE = 13  # that of hdbscan's search by default, 40 // 3
 
 def find_clusters(
     coordinates: npt.NDArray[np.float32], min_cluster_size: int, min_samples: int
-) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32], SpanningTree]:
     """Cluster points as `hdbscan` does by default (excess of mass, no single cluster for the map).
 
     The spanning tree is hdbscan's own, with its shortcut (`approx_min_span_tree`; McInnes & Healy 2017): the clusters
@@ -26,19 +27,12 @@ def find_clusters(
         min_samples: neighbours that make a core point, 1 to n - 1.
 
     Returns:
-        (n,) int32 labels in the engine's order, -1 for noise, and (n,) float32 membership strengths.
+        (n,) int32 labels in the engine's order, -1 for noise, (n,) float32 membership strengths, and the tree that
+        they were cut from.
     """
-    from vis_assets.mapping.clustering import tree_kernels
-
-    sources, targets, distances = _span(coordinates, min_samples)
-    children, sizes = tree_kernels.merge_along(sources, targets)
-    wholes, splits = tree_kernels.find_splits(children, sizes, distances, min_cluster_size)
-    clusters, lambdas, parents, births, stabilities = tree_kernels.condense(
-        children, sizes, distances, wholes, splits, min_cluster_size
-    )
-    chosen = tree_kernels.select(parents, stabilities)
-    strengths = tree_kernels.measure_strengths(chosen, parents, births, clusters, lambdas)
-    return chosen[clusters].astype(np.int32), strengths.astype(np.float32)
+    tree = _span(coordinates, min_samples)
+    cut = tree.cut(min_cluster_size)
+    return cut.labels, cut.strengths, tree
 
 
 @dataclass(frozen=True)
@@ -57,16 +51,10 @@ class _NeighborSearch:
         return cKDTree(self.data).query(np.asarray(points), k=k, workers=thread_count())
 
 
-def _span(
-    coordinates: npt.NDArray[np.float32], min_samples: int
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-    """Rows and lengths of the edges of a minimum spanning tree by mutual reachability, the shortest first."""
+def _span(coordinates: npt.NDArray[np.float32], min_samples: int) -> SpanningTree:
     boruvka = import_submodule("hdbscan", "_hdbscan_boruvka")
     points = _NeighborSearch(np.ascontiguousarray(coordinates, dtype=np.float64))
     search = boruvka.KDTreeBoruvkaAlgorithm(
         points, min_samples, leaf_size=_LEAF_SIZE, approx_min_span_tree=True, n_jobs=1
     )
-    edges = search.spanning_tree()
-    edges = edges[np.argsort(edges[:, 2])]
-    ends = edges[:, :2].astype(np.int64)
-    return ends[:, 0], ends[:, 1], np.ascontiguousarray(edges[:, 2])
+    return SpanningTree.of_edges(search.spanning_tree())

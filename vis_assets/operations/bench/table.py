@@ -1,12 +1,13 @@
 """The reports of `vis-assets bench` as tables on a terminal."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich import box
 from rich.table import Table
 
 from vis_assets.operations.bench.jobs import JobsReport
+from vis_assets.operations.bench.opening import Opened
 from vis_assets.operations.bench.pipeline import Measured, PipelineReport
 
 
@@ -59,11 +60,16 @@ def notes(report: PipelineReport, machine: Mapping[str, Any]) -> list[str]:
 
 
 def machine_lines(machine: Mapping[str, Any]) -> list[str]:
-    """Say on what it was measured."""
+    """Say on what it was measured, and what that can do at best, where that was measured too."""
     memory = f"{machine['memory_bytes'] / 2**30:.0f} GiB"
-    return [
+    lines = [
         f"{machine['cpu']}, {machine['cores']} cores, {memory}, Python {machine['python']}",
         ", ".join(f"{name} {version}" for name, version in machine["versions"].items()),
+    ]
+    if "sgemm_gflops" not in machine:
+        return lines
+    return [
+        *lines,
         f"at best: float32 BLAS {machine['sgemm_gflops']:.0f} GFLOP/s, a core reads "
         f"{machine['read_gb_per_second']:.1f} GB/s in order and {machine['gathers_per_second'] / 1e6:.0f} million "
         "numbers/s at random, "
@@ -103,4 +109,19 @@ def jobs_table(report: JobsReport) -> Table:
     table.add_row("nine of ten, one after the other", _seconds(report.p90_seconds), "")
     table.add_row("at once, a minute", f"{report.jobs_per_minute:.1f}", f"{noop.runs_per_minute:.1f}")
     table.add_row("CPU each, at once", _seconds(report.cpu_seconds_per_job), _seconds(noop.cpu_seconds_per_run))
+    return table
+
+
+def opening_table(opened: Sequence[Opened]) -> Table:
+    """Show how pages opened, a column a page."""
+    table = Table(box=box.MARKDOWN)
+    table.add_column(f"{opened[0].points:,} points")
+    for one in opened:
+        table.add_column(one.engine, justify="right")
+    table.add_row("opens in", *(f"{one.open_seconds:.2f} s" for one in opened))
+    table.add_row("memory of the browser", *(f"{one.memory_bytes / 2**20:.0f} MiB" for one in opened))
+    table.add_row("a frame while dragging", *(f"{one.pan_frame_ms:.0f} ms" for one in opened))
+    table.add_row("the longest one", *(f"{one.pan_worst_ms:.0f} ms" for one in opened))
+    table.add_row("page", *(f"{one.page_bytes / 1e6:.1f} MB" for one in opened))
+    table.add_row("bytes a point", *(f"{one.page_bytes / one.points:.0f}" for one in opened))
     return table

@@ -138,7 +138,7 @@ class Filing:
     def _sequence(self, values: Sequence[Any]) -> Any:
         if _are_many_texts(values):
             return self._arrow(pa.table({_ONLY: pa.array(values, pa.large_string())}), _TEXTS)
-        if isinstance(values, tuple) and any(isinstance(part, np.ndarray) for part in values):
+        if isinstance(values, tuple) and any(isinstance(p, np.ndarray) or dataclasses.is_dataclass(p) for p in values):
             return TupleReference(tuple(self.file(part) for part in values))
         return values
 

@@ -50,7 +50,7 @@ def test_number_of_threads_changes_nothing(monkeypatch):
     results = []
     for threads in (1, 4):
         monkeypatch.setattr(fast, "thread_count", lambda count=threads: count)
-        results.append(fast.find_clusters(coordinates, 15, 5))
+        results.append(fast.find_clusters(coordinates, 15, 5)[:2])
     for one, other in zip(*results, strict=True):
         assert np.array_equal(one, other)
 
@@ -61,7 +61,7 @@ def test_deep_trees_need_no_deep_stack():
     line = np.repeat(steps, 2) + np.tile([0.0, 0.3], len(steps))
     coordinates = np.stack([line, np.zeros_like(line)], axis=1).astype(np.float64)
     coordinates -= coordinates.mean(axis=0)
-    labels, _ = fast.find_clusters(coordinates.astype(np.float32), 2, 1)
+    labels, _, _ = fast.find_clusters(coordinates.astype(np.float32), 2, 1)
     assert labels.max() > 10_000
 
 
@@ -69,8 +69,8 @@ def test_deep_trees_need_no_deep_stack():
 def test_scale_changes_nothing(scale):
     """The same map in other units has the same clusters."""
     coordinates = islands(1_000)
-    expected, _ = fast.find_clusters(coordinates, 15, 5)
-    labels, _ = fast.find_clusters(coordinates * np.float32(scale), 15, 5)
+    expected, _, _ = fast.find_clusters(coordinates, 15, 5)
+    labels, _, _ = fast.find_clusters(coordinates * np.float32(scale), 15, 5)
     assert np.array_equal(labels, expected)
 
 
@@ -80,7 +80,7 @@ def test_duplicates_are_strong_members():
     around = np.random.default_rng(0).normal(size=(40, 2))
     far = np.random.default_rng(1).normal(size=(40, 2)) + 50
     coordinates = np.concatenate([crowd, around, far]).astype(np.float32)
-    labels, strengths = fast.find_clusters(coordinates, 15, 5)
+    labels, strengths, _ = fast.find_clusters(coordinates, 15, 5)
     assert len(set(labels[:40])) == 1
     assert (strengths[:40] == 1.0).all()
     members = labels[40:80] == labels[0]
