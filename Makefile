@@ -17,10 +17,10 @@ PYTEST_ARGS ?= -n 2
 
 setup: .venv/.ready
 
-.venv/.ready: pyproject.toml constraints.txt vis_assets/page/package-lock.json vis_assets/page/vendor.py
+.venv/.ready: pyproject.toml constraints.txt vis_assets/page/package-lock.json vis_assets/page/fonts.py
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
-	$(BIN)/python -m vis_assets.page.vendor
+	$(BIN)/python -m vis_assets.page.fonts
 	$(BIN)/vis-assets warmup
 	@touch $@
 

@@ -22,7 +22,7 @@ def tracked_files() -> list[Path]:
     listing = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
     if listing.returncode == 0:
         return [ROOT / name for name in listing.stdout.split("\0") if name and (ROOT / name).is_file()]
-    hidden = {".venv", ".vis_assets", "node_modules", "vendor_assets", "__pycache__"}
+    hidden = {".venv", ".vis_assets", "node_modules", "built_fonts", "__pycache__"}
     return [path for path in ROOT.rglob("*") if path.is_file() and not hidden & set(path.parts)]
 
 

@@ -12,7 +12,7 @@ from vis_assets.delivery.access import NatsAccess
 from vis_assets.delivery.connection import NatsConnection
 from vis_assets.delivery.job_stream import ensure_stream, queue_depth
 from vis_assets.errors import VisAssetsError
-from vis_assets.page.vendor import vendor_assets_available
+from vis_assets.page.fonts import fonts_available
 from vis_assets.resources.compute.dask_compute import describe_cluster
 from vis_assets.resources.object_store import open_store
 from vis_assets.resources.sealing import open_sealer
@@ -49,11 +49,11 @@ def examine(settings: Settings, qdrant_url: str | None = None) -> Iterator[Findi
     yield _try("secrets", lambda: _sealing(settings))
     yield _try("home", lambda: _home(settings))
     yield Finding(
-        "page libraries",
-        vendor_assets_available(),
-        "built: pages open without a network"
-        if vendor_assets_available()
-        else "not built, so pages load them from a CDN; run `make setup` or `python -m vis_assets.page.vendor`",
+        "page fonts",
+        fonts_available(),
+        "built"
+        if fonts_available()
+        else "not built, so pages use their readers' own; run `make setup` or `python -m vis_assets.page.fonts`",
     )
     address = settings.dask_scheduler
     if settings.compute == "dask" and address is not None:

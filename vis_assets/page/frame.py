@@ -1,4 +1,4 @@
-"""The HTML around a map's data: one file with styles, fonts, libraries and app inside, and the policy that binds it.
+"""The HTML around a map's data: one file with styles, fonts and app inside, and the policy that binds it.
 
 The app is `app/*.js`, plain scripts that share one scope; `page.html` and the styles lie beside them. A content
 security policy lets only these scripts run, by their hashes, and lets nothing be fetched, so even a hole that we missed
@@ -8,24 +8,22 @@ has nowhere to go.
 import base64
 import hashlib
 import html
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 
-from vis_assets.page import vendor
-from vis_assets.page.vendor import VendorAssets
+from vis_assets.page.fonts import Fonts
 
 _APP = Path(__file__).with_name("app")
 SCRIPTS = (
-    "core", "dialogs", "scene", "places", "rows", "selection", "labels", "tooltip", "search", "topics", "legend",
-    "timeline", "minimap", "messages", "links", "keyboard", "exports", "about", "main",
+    "core", "dialogs", "filters", "colors", "grid", "camera", "points", "scene", "places", "rows", "selection",
+    "labels", "tooltip", "search", "topics", "legend", "timeline", "minimap", "messages", "links", "keyboard",
+    "exports", "about", "main",
 )  # fmt: skip
 """The parts of the app, in the order in which they are put together."""
 STYLES = ("page", "panels")
-_BEFORE_LIBRARIES = "delete globalThis.WebAssembly;"
-"""A library tries out WebAssembly as it loads, which the policy would have to refuse; nothing on a page needs it."""
 
 
 @dataclass(frozen=True)
@@ -46,28 +44,26 @@ class Frame:
     variables: Mapping[str, str]
 
 
-def write_page(
-    frame: Frame, blocks: Mapping[str, bytes], assets: VendorAssets | None, files: Mapping[str, str]
-) -> bytes:
+def write_page(frame: Frame, blocks: Mapping[str, bytes], fonts: Fonts | None, files: Mapping[str, str]) -> bytes:
     """Put a page together.
 
     Args:
         frame: what is around the data.
         blocks: gzip data by name; inside the page but for those in `files`.
-        assets: the libraries to embed; None to load them from their hosts.
+        fonts: the fonts to embed; None to do with the reader's own.
         files: names of the files beside the page, by block.
 
     Returns:
         The page, UTF-8.
     """
-    style = _style(frame, assets)
+    style = _style(frame, fonts)
     app = app_source()
     values = {
-        "policy": _policy(style, app, assets, has_files=bool(files)),
+        "policy": _policy(style, app, has_files=bool(files)),
         "version": html.escape(version("vis_assets")),
         "title": html.escape(frame.title),
         "style": style,
-        "scripts": "".join(_scripts(app, assets)),
+        "app": app,
     }
     template = (_APP / "page.html").read_text("utf-8")
     before, after = (_fill(part, values).encode() for part in template.split("{{ blocks }}"))
@@ -99,34 +95,22 @@ def app_source() -> str:
     return _embeddable(f'(() => {{\n"use strict";\n{parts}\n}})();\n')
 
 
-def _scripts(app: str, assets: VendorAssets | None) -> Iterator[str]:
-    yield f"<script>{_BEFORE_LIBRARIES}</script>\n"
-    if assets is None:
-        for url in vendor.library_urls():
-            yield f'<script src="{url}" crossorigin="anonymous"></script>\n'
-    else:
-        for source in assets.scripts.values():
-            yield f"<script>{_embeddable(source)}</script>\n"
-    yield f"<script>{app}</script>"
-
-
 def _embeddable(script: str) -> str:
     """A script that neither ends early nor hides its own end, whatever its strings hold."""
     return script.replace("</script", "<\\/script").replace("<!--", "<\\!--").replace("\r\n", "\n")
 
 
-def _style(frame: Frame, assets: VendorAssets | None) -> str:
+def _style(frame: Frame, fonts: Fonts | None) -> str:
     variables = "".join(f"--{name}: {value}; " for name, value in frame.variables.items())
     size = f"#map {{ width: {frame.width}; height: {frame.height_px}px; {variables}}}"
     parts = [(_APP / f"{name}.css").read_text("utf-8") for name in STYLES]
-    return "\n".join([assets.font_css if assets else "", *parts, size])
+    return "\n".join([fonts.css if fonts else "", *parts, size])
 
 
-def _policy(style: str, app: str, assets: VendorAssets | None, *, has_files: bool) -> str:
-    scripts = [_hash_of(_embeddable(source)) for source in assets.scripts.values()] if assets else _hosts()
+def _policy(style: str, app: str, *, has_files: bool) -> str:
     rules = {
         "default-src": ["'none'"],
-        "script-src": [_hash_of(_BEFORE_LIBRARIES), *scripts, _hash_of(app)],
+        "script-src": [_hash_of(app)],
         "style-src": [_hash_of(f"\n{style}\n")],
         "img-src": ["data:", "blob:"],
         "font-src": ["data:"],
@@ -135,10 +119,6 @@ def _policy(style: str, app: str, assets: VendorAssets | None, *, has_files: boo
         "form-action": ["'none'"],
     }
     return "; ".join(f"{name} {' '.join(values)}" for name, values in rules.items())
-
-
-def _hosts() -> Sequence[str]:
-    return [f"https://{host}" for host in vendor.library_hosts()]
 
 
 @lru_cache(maxsize=8)

@@ -15,10 +15,10 @@ from vis_assets.page import texts
 from vis_assets.page.blocks import pack_blocks
 from vis_assets.page.clusters import describe_layers
 from vis_assets.page.content import MapContent
+from vis_assets.page.fonts import Fonts, load_fonts
 from vis_assets.page.frame import Frame, write_page
 from vis_assets.page.palette import Palette, parse_hex_color, parse_opacity
 from vis_assets.page.places import FIRST_VIEW_SHARE, Box, first_view, point_radius, scale_to_map
-from vis_assets.page.vendor import VendorAssets, load_vendor_assets
 from vis_assets.protocol.visualization_config import VisualizationConfig
 
 HUNDREDTHS_A_MAP_UNIT = 142.2
@@ -59,7 +59,7 @@ class RenderedPage:
 
 
 def render_page(
-    content: MapContent, config: VisualizationConfig, data_prefix: str = "map", vendor_folder: Path | None = None
+    content: MapContent, config: VisualizationConfig, data_prefix: str = "map", font_folder: Path | None = None
 ) -> RenderedPage:
     """Draw the interactive page of a map. Equal input makes equal bytes.
 
@@ -68,7 +68,7 @@ def render_page(
         config: how to show it; the options of the group "Page" are read.
         data_prefix: start of the names of the data files where `config.inline_data` is false; 1-64 of letters, digits,
             `_` and `-`. Pages that share a folder need different ones.
-        vendor_folder: where `build_vendor_assets` wrote to, if not to its default.
+        font_folder: where `build_fonts` wrote to, if not to its default.
 
     Raises:
         ComputeFailed: out of memory.
@@ -76,14 +76,14 @@ def render_page(
     """
     if not _PREFIX.fullmatch(data_prefix):
         raise ValueError(f"data_prefix {data_prefix!r} is not 1-64 letters, digits, '_' or '-'")
-    assets = load_vendor_assets(vendor_folder)
-    notes = _notes(content, config, has_assets=assets is not None)
+    fonts = load_fonts(font_folder)
+    notes = _notes(content, config, has_fonts=fonts is not None)
     try:
         places = scale_to_map(content.coordinates)
-        described = json.dumps(_describe(content, config, places, assets, notes), ensure_ascii=False, sort_keys=True)
+        described = json.dumps(_describe(content, config, places, fonts, notes), ensure_ascii=False, sort_keys=True)
         blocks = pack_blocks(content, places, described.encode())
         files = {} if config.inline_data else {name: f"{data_prefix}_{name}.gz" for name in blocks}
-        page = write_page(_frame(config), blocks, assets, files)
+        page = write_page(_frame(config), blocks, fonts, files)
     except MemoryError as error:
         raise ComputeFailed("out of memory while writing the page; set inline_data to false") from error
     return RenderedPage(page, {file: blocks[name] for name, file in files.items()}, notes)
@@ -93,7 +93,7 @@ def _describe(
     content: MapContent,
     config: VisualizationConfig,
     places: npt.NDArray[np.float32],
-    assets: VendorAssets | None,
+    fonts: Fonts | None,
     notes: tuple[str, ...],
 ) -> dict[str, Any]:
     """The block `meta`: everything but the columns."""
@@ -123,7 +123,7 @@ def _describe(
         "logo": _picture(config.logo),
         "background_image": _picture(config.background_image),
         "notes": notes,
-        "about": {"version": version("vis_assets"), "licences": list(assets.licences) if assets else []},
+        "about": {"version": version("vis_assets"), "licences": list(fonts.licences) if fonts else []},
     }
 
 
@@ -155,11 +155,11 @@ def _frame(config: VisualizationConfig) -> Frame:
     return Frame(texts.clean(config.title or "") or "Topic map", config.width, config.height, variables)
 
 
-def _notes(content: MapContent, config: VisualizationConfig, *, has_assets: bool) -> tuple[str, ...]:
+def _notes(content: MapContent, config: VisualizationConfig, *, has_fonts: bool) -> tuple[str, ...]:
     limit = texts.hover_limit(len(content.hover_texts))
     notes = []
-    if not has_assets:
-        notes.append("the browser libraries were not built (run `make setup`): the page loads them from a CDN")
+    if not has_fonts:
+        notes.append("the page's fonts were not built (run `make setup`): it uses those of its reader")
     if not config.inline_data:
         notes.append("inline_data is false: open the page over http, with its data files in the same folder")
     if limit < texts.MAX_HOVER_CHARACTERS:

@@ -61,7 +61,7 @@ def test_corpus_of_the_installed_packages(tmp_path: Path) -> None:
     assert points.notes == ()
     np.testing.assert_allclose(np.linalg.norm(points.vectors, axis=1), 1, atol=1e-3)
     payloads = [json.loads(payload) for payload in points.table["payload"].to_pylist()]
-    assert payloads[0].keys() == {"package", "module", "kind", "name"}
+    assert payloads[0].keys() == {"package", "module", "kind", "name", "words"}
     assert len({payload["package"] for payload in payloads}) > 20
     texts = points.table["text"].to_pylist()
     assert all(text.startswith(payload["name"]) for text, payload in zip(texts, payloads, strict=True))

@@ -20,12 +20,12 @@ OFFLINE = ("file:", "data:", "blob:")
 IS_READY = "() => window.visAssets?.isReady === true"
 PLACE_OF_POINT = """(row) => {
   const {data, camera} = visAssets;
-  const box = document.getElementById('deck').getBoundingClientRect();
+  const box = document.getElementById('stage').getBoundingClientRect();
   const [left, top] = camera.project([data.positions[2 * row], data.positions[2 * row + 1]]);
   return [box.left + left, box.top + top];
 }"""
 PLACE_ON_MAP = """(place) => {
-  const box = document.getElementById('deck').getBoundingClientRect();
+  const box = document.getElementById('stage').getBoundingClientRect();
   const [left, top] = visAssets.camera.project(place);
   return [box.left + left, box.top + top];
 }"""
@@ -46,7 +46,7 @@ RESET = """() => {
 """Returns whether the map had to be moved."""
 TWO_FRAMES = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done())))"
 _LABELS = """() => {
-  const box = document.getElementById('deck').getBoundingClientRect();
+  const box = document.getElementById('stage').getBoundingClientRect();
   return visAssets.labels.shown().map(({name, layer, lines, box: [left, top, right, bottom]}) => ({
     name, layer, lines, box: [box.left + left, box.top + top, box.left + right, box.top + bottom],
   }));

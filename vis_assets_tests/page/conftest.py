@@ -7,23 +7,23 @@ from typing import Any
 import pytest
 
 from vis_assets.page.content import MapContent
+from vis_assets.page.fonts import fonts_available
 from vis_assets.page.render import render_page
-from vis_assets.page.vendor import vendor_assets_available
 from vis_assets.protocol.visualization_config import VisualizationConfig
 from vis_assets_tests.install_browser import HEADLESS_ARGUMENTS, find_browser
 from vis_assets_tests.page.browsing import Browsing, Open, OpenedPage
 
 
 @pytest.fixture(scope="session")
-def vendor_assets() -> None:
-    """Skip where the browser libraries were not built."""
-    if not vendor_assets_available():
-        pytest.skip("browser libraries were not built: run `make setup`")
+def fonts() -> None:
+    """Skip where the fonts were not built."""
+    if not fonts_available():
+        pytest.skip("the fonts of the page were not built: run `make setup`")
 
 
-@pytest.fixture(scope="package")
-def browser(vendor_assets: None) -> Iterator[Any]:
-    """One browser for this folder; it ends with it, because its event loop would disturb other tests."""
+@pytest.fixture(scope="module")
+def browser(fonts: None) -> Iterator[Any]:
+    """One browser for a file; it ends with it, because its event loop would disturb other tests."""
     sync_api = pytest.importorskip("playwright.sync_api")
     executable = find_browser()
     if executable is None:

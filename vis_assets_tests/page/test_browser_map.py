@@ -118,7 +118,7 @@ def test_buttons_zoom_and_go_home(page: OpenedPage) -> None:
 
 def test_camera_obeys_again_after_the_reader_moved(page: OpenedPage) -> None:
     """The same view asked for twice is shown twice, though the reader moved in between."""
-    drawn = "() => visAssets.scene.deck.getViewports()[0].zoom"
+    drawn = "() => visAssets.camera.get().zoom"
     page.ask("() => visAssets.camera.set({target: [1, 1], zoom: 6})")
     page.settle()
     page.tab.mouse.move(600, 400)
@@ -327,7 +327,7 @@ def test_options_of_the_look(open_map: Open) -> None:
         cvd_safer=True,
         enable_topic_tree=True,
     )
-    for element in ("#map", "#deck canvas"):
+    for element in ("#map", "#stage canvas"):
         box = opened.tab.locator(element).first.bounding_box()
         assert (box["width"], box["height"]) == (720, 500)
     pixels = opened.pixels()

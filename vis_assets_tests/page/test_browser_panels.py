@@ -23,7 +23,7 @@ ROWS = np.arange(len(CONTENT.labels))
 WITH_APPLES = [row for row, text in enumerate(CONTENT.hover_texts) if "apples" in text]
 _PLACES = """() => {
   const {data, camera} = visAssets;
-  const box = document.getElementById('deck').getBoundingClientRect();
+  const box = document.getElementById('stage').getBoundingClientRect();
   return Array.from({length: data.n}, (_, row) => {
     const [left, top] = camera.project([data.positions[2 * row], data.positions[2 * row + 1]]);
     return [box.left + left, box.top + top];
@@ -437,8 +437,8 @@ def test_about_tells_what_the_page_is(page: OpenedPage) -> None:
         "720",
         "12, 4, 2 (from fine to coarse)",
         "lang, score, meta.made, path",
-        "deck.gl",
-        "MIT",
+        "@fontsource/roboto",
+        "OFL-1.1",
     ):
         assert part in said
     page.tab.click("#about .dialog-close")
@@ -450,7 +450,7 @@ def _unnamed(page: OpenedPage) -> list[Any]:
     found: list[Any] = page.ask(
         """() => [...document.querySelectorAll('button, input, select, summary, a, dialog, canvas:not([aria-hidden]),'
             + '[role="application"], [role="img"]')]
-          .filter((one) => !one.closest('#deck canvas') && !(one.localName === 'canvas' && one.closest('#deck')))
+          .filter((one) => !one.closest('#stage canvas') && !(one.localName === 'canvas' && one.closest('#stage')))
           .filter((one) => {
             const by = one.getAttribute('aria-labelledby');
             const said = one.getAttribute('aria-label') || (by && document.getElementById(by)?.textContent)
@@ -474,7 +474,7 @@ def test_every_control_has_a_name(page: OpenedPage) -> None:
 
 def test_keys_move_the_map(page: OpenedPage) -> None:
     """Arrows move, plus and minus zoom, 0 shows all."""
-    page.tab.focus("#deck")
+    page.tab.focus("#stage")
     first = page.camera()
     for key, axis, sign in (("ArrowRight", 0, 1), ("ArrowUp", 1, 1), ("ArrowLeft", 0, -1), ("ArrowDown", 1, -1)):
         before = page.camera()
@@ -496,19 +496,19 @@ def test_keys_move_the_map(page: OpenedPage) -> None:
 
 def test_keys_search_help_and_step_through_topics(page: OpenedPage) -> None:
     """Slash searches, ? lists the keys, N steps through topics, Enter goes in, S selects, Escape undoes."""
-    page.tab.focus("#deck")
+    page.tab.focus("#stage")
     page.tab.keyboard.press("/")
     assert page.ask("() => document.activeElement.id") == "search"
     page.tab.keyboard.type("street 1")
     page.wait_for("() => visAssets.filters.names().length === 1", "a filter")
     page.tab.keyboard.press("Escape")
     assert page.shown() == 720
-    page.tab.focus("#deck")
+    page.tab.focus("#stage")
     page.tab.keyboard.press("?")
     assert page.tab.locator("#help").is_visible()
     page.tab.keyboard.press("Escape")
     assert not page.tab.locator("#help").is_visible()
-    page.tab.focus("#deck")
+    page.tab.focus("#stage")
     page.tab.keyboard.press("n")
     assert page.tab.inner_text("#topic-said").startswith("Topic 1 of 2: ")
     page.tab.keyboard.press("Enter")
@@ -525,7 +525,7 @@ def test_keys_search_help_and_step_through_topics(page: OpenedPage) -> None:
 
 def test_tab_key_reaches_every_tool(page: OpenedPage) -> None:
     """Going on with Tab leads from the map over the search box to each button of the toolbar, each with a ring."""
-    page.tab.focus("#deck")
+    page.tab.focus("#stage")
     seen = []
     for _ in range(45):
         page.tab.keyboard.press("Tab")

@@ -12,7 +12,6 @@ import pytest
 
 from vis_assets.page.gallery import GalleryEntry, MapCard, read_card, render_gallery
 from vis_assets.page.preview import draw_thumbnail
-from vis_assets_tests.install_browser import HEADLESS_ARGUMENTS, find_browser
 from vis_assets_tests.page.maps import HOSTILE, Outline, blobs
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -128,24 +127,18 @@ def addresses(folder: Path) -> Iterator[list[str]]:
 
 
 @pytest.mark.enable_socket
-def test_the_gallery_opens_in_a_browser(addresses: list[str]) -> None:
+def test_the_gallery_opens_in_a_browser(addresses: list[str], browser: Any) -> None:
     """On a phone in dark mode the picture is shown, nothing is wider than the screen, and the link leads to the map."""
-    sync_api = pytest.importorskip("playwright.sync_api")
-    executable = find_browser()
-    if executable is None:
-        pytest.skip("no browser: set CHROMIUM or put chromium on PATH to run the browser tests")
     complaints: list[str] = []
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=list(HEADLESS_ARGUMENTS))
-        tab = browser.new_page(viewport={"width": 360, "height": 640}, color_scheme="dark")
-        tab.on("console", lambda message: complaints.append(message.text))
-        tab.on("requestfailed", lambda request: complaints.append(request.url))
-        for address in addresses:
-            tab.goto(address)
-            assert tab.locator("img").evaluate("image => image.decode().then(() => image.naturalWidth)") == 960
-            assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
-            assert tab.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(17, 17, 19)"
-            tab.get_by_text("Map no. 1").click()
-            assert tab.title() == "the map"
-        browser.close()
+    tab = browser.new_page(viewport={"width": 360, "height": 640}, color_scheme="dark")
+    tab.on("console", lambda message: complaints.append(message.text))
+    tab.on("requestfailed", lambda request: complaints.append(request.url))
+    for address in addresses:
+        tab.goto(address)
+        assert tab.locator("img").evaluate("image => image.decode().then(() => image.naturalWidth)") == 960
+        assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert tab.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(17, 17, 19)"
+        tab.get_by_text("Map no. 1").click()
+        assert tab.title() == "the map"
+    tab.close()
     assert complaints == []

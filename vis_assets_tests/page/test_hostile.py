@@ -61,7 +61,7 @@ def bare_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_texts_of_a_job_add_no_element(option: str, bare_folder: Path) -> None:
     """Each payload as title, subtitle or noise label is refused, or is in the page as this very text and no more."""
     content = make([[0, 0], [1, 1]], [0, -1], ["A"])
-    calm = _elements(render_page(content, VisualizationConfig(title="t"), vendor_folder=bare_folder).html)
+    calm = _elements(render_page(content, VisualizationConfig(title="t"), font_folder=bare_folder).html)
     accepted = 0
     for payload in PAYLOADS:
         try:
@@ -69,7 +69,7 @@ def test_texts_of_a_job_add_no_element(option: str, bare_folder: Path) -> None:
         except ValidationError:
             continue
         accepted += 1
-        html = render_page(content, config, vendor_folder=bare_folder).html
+        html = render_page(content, config, font_folder=bare_folder).html
         assert _elements(html) == calm, payload
         meta = read_meta(html)
         kept = meta["options"]["noise_label"] if option == "noise_label" else meta[option]
@@ -83,7 +83,7 @@ def test_texts_of_a_job_add_no_element(option: str, bare_folder: Path) -> None:
 def test_what_is_no_color_font_or_image_is_refused(option: str, bare_folder: Path) -> None:
     """Each payload as colour, font, image, width or field is refused, or leaves the page as it is."""
     content = make([[0, 0], [1, 1]], [0, -1], ["A"])
-    plain = render_page(content, VisualizationConfig(), vendor_folder=bare_folder).html
+    plain = render_page(content, VisualizationConfig(), font_folder=bare_folder).html
     accepted = []
     for payload in PAYLOADS:
         try:
@@ -91,7 +91,7 @@ def test_what_is_no_color_font_or_image_is_refused(option: str, bare_folder: Pat
         except ValidationError:
             continue
         accepted.append(payload)
-        html = render_page(content, config, vendor_folder=bare_folder).html
+        html = render_page(content, config, font_folder=bare_folder).html
         assert _elements(html) == _elements(plain), payload
         if option != "color_by":
             assert b"evil.invalid" not in html

@@ -229,7 +229,7 @@ def test_equal_names_stay_two() -> None:
     assert cluster_names(render_page(town(), VisualizationConfig()).html)[-2:] == ["Twin", "Twin (2)"]
 
 
-@pytest.mark.usefixtures("vendor_assets")
+@pytest.mark.usefixtures("fonts")
 def test_page_refers_to_nothing_outside() -> None:
     """No element of the page has an address, a style or a handler."""
     outline = Outline(_page(title="T", enable_topic_tree=True))
@@ -239,13 +239,12 @@ def test_page_refers_to_nothing_outside() -> None:
     assert not any(tag in {"link", "iframe", "base", "object"} for tag, _ in outline.elements)
 
 
-def test_page_without_built_libraries_says_so(tmp_path: Path) -> None:
-    """Without built libraries the page loads exactly these from their hosts, and a note tells."""
-    page = render_page(blobs(), VisualizationConfig(), vendor_folder=tmp_path)
-    scripts = [a["src"] for tag, a in Outline(page.html).elements if tag == "script" and "src" in a]
-    assert scripts == ["https://unpkg.com/deck.gl@9.1.15/dist.min.js"]
-    assert "https://unpkg.com" in _policy(page.html)["script-src"].split()
-    assert any("CDN" in note for note in page.notes)
+def test_page_without_built_fonts_says_so(tmp_path: Path) -> None:
+    """Without built fonts the page uses its reader's own, asks nobody for them, and a note tells."""
+    page = render_page(blobs(), VisualizationConfig(), font_folder=tmp_path)
+    assert b"@font-face" not in page.html
+    assert not any("src" in attributes for _, attributes in Outline(page.html).elements)
+    assert any("fonts were not built" in note for note in page.notes)
 
 
 @pytest.mark.parametrize("name", degenerate_maps())

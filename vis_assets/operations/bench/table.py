@@ -120,8 +120,7 @@ def opening_table(opened: Sequence[Opened]) -> Table:
         table.add_column(one.engine, justify="right")
     table.add_row("opens in", *(f"{one.open_seconds:.2f} s" for one in opened))
     table.add_row("memory of the browser", *(f"{one.memory_bytes / 2**20:.0f} MiB" for one in opened))
-    table.add_row("a frame while dragging", *(f"{one.pan_frame_ms:.0f} ms" for one in opened))
-    table.add_row("the longest one", *(f"{one.pan_worst_ms:.0f} ms" for one in opened))
+    table.add_row("a drag of 30 moves", *(f"{one.drag_seconds:.2f} s" for one in opened))
     table.add_row("page", *(f"{one.page_bytes / 1e6:.1f} MB" for one in opened))
     table.add_row("bytes a point", *(f"{one.page_bytes / one.points:.0f}" for one in opened))
     return table

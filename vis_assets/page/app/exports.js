@@ -4,20 +4,11 @@ const picture = (() => {
   const SCALE = 2;
   const BOXES = ["title-box", "legend", "filter-state"];
 
-  /** Draw the points at so many pixels of the picture for one of the page. */
-  function redraw(density) {
-    scene.deck.setProps({ useDevicePixels: density });
-    scene.deck.device.canvasContext.resize({ useDevicePixels: density }); // else only in the next frame
-    scene.deck.redraw("picture");
-  }
-
   /** The points, drawn and read in one task, since the graphics card keeps no picture. */
-  function drawPoints(pen, [width, height]) {
-    const canvas = byId("deck").querySelector("canvas:not(#labels)");
-    const density = scene.deck.props.useDevicePixels;
-    redraw(SCALE);
-    pen.drawImage(canvas, 0, 0, width, height);
-    redraw(density);
+  function copyPoints(pen, [width, height]) {
+    drawPoints(SCALE);
+    pen.drawImage(scene.canvas, 0, 0, width, height);
+    drawPoints(densityOf(data.n));
   }
 
   /** The box of an element, from the corner of the map. */
@@ -122,11 +113,13 @@ const picture = (() => {
     pen.scale(SCALE, SCALE);
     pen.fillStyle = theme.background();
     pen.fillRect(0, 0, width, height);
-    drawPoints(pen, [width, height]);
+    drawGround(pen);
+    copyPoints(pen, [width, height]);
     pen.save();
+    drawMarks(pen);
     labels.drawOn(pen);
     pen.restore();
-    const origin = byId("deck").getBoundingClientRect();
+    const origin = byId("stage").getBoundingClientRect();
     const corner = byId("legend").parentElement;
     corner.classList.add("whole"); // nothing of the legend is cut off
     for (const id of BOXES) if (byId(id).open !== false) drawElement(pen, byId(id), origin);

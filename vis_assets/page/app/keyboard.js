@@ -119,7 +119,7 @@ const topicSteps = (() => {
   function build() {
     mark = el("div", { id: "topic-mark", hidden: true, aria: { hidden: "true" } });
     said = el("div", { id: "topic-said", hidden: true, dir: "auto", aria: { hidden: "true" } });
-    byId("deck").append(mark);
+    byId("stage").append(mark);
     byId("map").append(said);
     bus.on("view", drawMark);
   }
@@ -220,7 +220,7 @@ const keyboard = (() => {
 
   function actionOf(event) {
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-    const isOnMap = event.target === document.body || byId("deck").contains(event.target);
+    const isOnMap = event.target === document.body || byId("stage").contains(event.target);
     return ANYWHERE[key] ?? (isOnMap ? ON_MAP[key] : undefined);
   }
 
@@ -235,7 +235,7 @@ const keyboard = (() => {
 
   function describeMap() {
     const topicCount = data.layers[0].clusters.filter(({ size }) => size > 0).length;
-    const board = byId("deck");
+    const board = byId("stage");
     board.tabIndex = 0;
     board.setAttribute("role", "application");
     board.setAttribute("aria-label",

@@ -1,4 +1,4 @@
-// Names of clusters over the map, on a canvas of its own: the browser's text engine sets every script of the world.
+// Names of clusters over the map, drawn as text on a canvas: the browser's text engine sets every script of the world.
 // Big clusters go first; none touches another or a panel. Coarse layers show from afar, fine ones from near.
 
 const labels = (() => {
@@ -12,8 +12,7 @@ const labels = (() => {
   // where a label's middle may lie from its cluster's, in halves of the label's own size; the first that fits is taken
   const PLACES = [[0, 0], [0, -1], [0, 1], [-0.8, 0], [0.8, 0], [-0.8, -1], [0.8, -1], [-0.8, 1], [0.8, 1]];
 
-  let canvas = null;
-  let pen = null;
+  let pen = null; // that measures
   let candidates = [];
   let shown = [];
   let pointed = null;
@@ -22,9 +21,7 @@ const labels = (() => {
   const fontOf = (size, weight) => `${weight} ${size}px ${data.font_css}`;
 
   function prepare() {
-    canvas = el("canvas", { id: "labels", aria: { hidden: "true" } });
-    byId("deck").append(canvas);
-    pen = canvas.getContext("2d");
+    pen = el("canvas").getContext("2d");
     const biggest = Math.max(...data.layers.map(({ clusters }) => Math.max(0, ...clusters.map(({ size }) => size))));
     const { min_fontsize: low, max_fontsize: high, text_min_pixel_size: least, text_max_pixel_size: most } = data.options;
     candidates = data.layers.flatMap(({ clusters }, layer) =>
@@ -49,7 +46,7 @@ const labels = (() => {
 
   /** Boxes of the page that no label may cover, from the map's corner. */
   function panelBoxes() {
-    const map = byId("deck").getBoundingClientRect();
+    const map = byId("stage").getBoundingClientRect();
     return [...document.querySelectorAll("#map .panel, #map .bar, #title-box, #minimap")]
       .map((element) => element.getBoundingClientRect())
       .filter((box) => box.width > 0 && box.height > 0)
@@ -136,18 +133,11 @@ const labels = (() => {
     });
   }
 
-  const draw = oncePerFrame(() => {
-    if (canvas === null) return;
-    const [width, height] = camera.size();
-    const density = Math.min(window.devicePixelRatio || 1, 3);
-    if (canvas.width !== Math.round(width * density) || canvas.height !== Math.round(height * density)) {
-      [canvas.width, canvas.height] = [Math.round(width * density), Math.round(height * density)];
-    }
-    pen.setTransform(density, 0, 0, density, 0, 0);
-    pen.clearRect(0, 0, width, height);
+  /** Choose the names that fit now, and draw them. */
+  function draw(target) {
     shown = isOn ? choose() : [];
-    drawOn(pen);
-  });
+    drawOn(target);
+  }
 
   function at(left, top) {
     return shown.find(({ box }) => left >= box[0] && left <= box[2] && top >= box[1] && top <= box[3]) ?? null;
@@ -162,31 +152,28 @@ const labels = (() => {
 
   function start() {
     prepare();
-    draw();
-    byId("deck").addEventListener("pointermove", () => {
+    drawScene();
+    byId("stage").addEventListener("pointermove", () => {
       if (hovered >= 0) point(-1, -1);
       else if (scene.pointer) point(...scene.pointer);
     });
-    byId("deck").addEventListener("pointerleave", () => point(-1, -1));
+    byId("stage").addEventListener("pointerleave", () => point(-1, -1));
     bus.on("click", ({ index, at: place }) => {
       const found = index < 0 ? at(...place) : null;
       if (found) camera.fit(found.cluster.box, 600);
     });
   }
 
-  for (const event of ["view", "theme", "panel"]) bus.on(event, draw);
-  bus.on("filter", () => {
-    countBright();
-    draw();
-  });
+  bus.on("filter", countBright);
 
   return {
     start,
+    draw,
     drawOn,
     shown: () => shown.map(({ cluster, layer, index, box, lines }) => ({ name: cluster.name, layer, index, box, lines })),
     toggle(on) {
       isOn = on;
-      draw();
+      drawScene();
     },
   };
 })();

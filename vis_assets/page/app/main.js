@@ -10,7 +10,7 @@ function addTools() {
   const names = toolbar.add({ id: "tool-labels", label: "Names of topics", icon: "labels", toggle: true, onclick: (pressed) => labels.toggle(pressed) });
   names.setAttribute("aria-pressed", "true");
   if (data.layers.some(({ clusters }) => clusters.some(({ outline }) => outline))) {
-    const outlines = toolbar.add({ id: "tool-outlines", label: "Outlines of topics", icon: "outline", toggle: true, onclick: (pressed) => { scene.showsOutlines = pressed; refreshLayers(); } });
+    const outlines = toolbar.add({ id: "tool-outlines", label: "Outlines of topics", icon: "outline", toggle: true, onclick: (pressed) => { scene.showsOutlines = pressed; drawScene(); } });
     outlines.setAttribute("aria-pressed", String(scene.showsOutlines));
   }
 }

@@ -91,7 +91,7 @@ const lasso = (() => {
   const isOn = () => button?.getAttribute("aria-pressed") === "true";
 
   function place(event) {
-    const box = byId("deck").getBoundingClientRect();
+    const box = byId("stage").getBoundingClientRect();
     return [event.clientX - box.left, event.clientY - box.top];
   }
 
@@ -111,7 +111,7 @@ const lasso = (() => {
     const kind = kindOf(event);
     if (kind === null) return;
     event.stopImmediatePropagation();
-    byId("deck").setPointerCapture(event.pointerId);
+    byId("stage").setPointerCapture(event.pointerId);
     drawing = { pointer: event.pointerId, kind, corners: [place(event)], adds: event.ctrlKey || event.metaKey };
     setHovered(-1);
   }
@@ -180,7 +180,7 @@ const lasso = (() => {
     svg.id = "lasso";
     svg.setAttribute("aria-hidden", "true");
     svg.append(line);
-    const board = byId("deck");
+    const board = byId("stage");
     board.append(svg);
     board.addEventListener("pointerdown", begin, true);
     board.addEventListener("pointermove", extend, true);

@@ -1,4 +1,4 @@
-"""The browser libraries of a page."""
+"""The fonts of a page."""
 
 import json
 import re
@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from vis_assets.page import vendor
+from vis_assets.page import fonts
 
-_FOLDER = Path(vendor.__file__).parent
+_FOLDER = Path(fonts.__file__).parent
 
 
 def test_lock_file_names_no_registry() -> None:
@@ -29,43 +29,34 @@ def test_lock_file_pins_every_library_by_hash() -> None:
     assert all(re.fullmatch(r"\d+\.\d+\.\d+", version) for version in package["dependencies"].values())
 
 
-def test_addresses_name_the_pinned_versions() -> None:
-    """A page without built libraries loads the very versions that the lock file pins."""
-    wanted = json.loads((_FOLDER / "package.json").read_text())["dependencies"]
-    assert [url.split("/")[3] for url in vendor.library_urls()] == [f"deck.gl@{wanted['deck.gl']}"]
-    assert vendor.library_hosts() == ["unpkg.com"]
+@pytest.mark.usefixtures("fonts")
+def test_built_fonts_need_no_network() -> None:
+    """What was built holds the fonts themselves, and no address."""
+    built = fonts.load_fonts()
+    assert built is not None
+    assert built.css.count("data:font/woff2;base64,") >= 15
+    assert not re.search(r"https?:", built.css)
 
 
-@pytest.mark.usefixtures("vendor_assets")
-def test_built_assets_hold_scripts_and_fonts() -> None:
-    """What was built has a source for each address, and fonts that need no network."""
-    assets = vendor.load_vendor_assets()
-    assert assets is not None
-    assert list(assets.scripts) == vendor.library_urls()
-    assert all(len(source) > 50_000 for source in assets.scripts.values())
-    assert "data:font/woff2;base64," in assets.font_css
-    assert not re.search(r"https?:", assets.font_css)
-
-
-@pytest.mark.usefixtures("vendor_assets")
-def test_built_assets_hold_the_licences() -> None:
+@pytest.mark.usefixtures("fonts")
+def test_built_fonts_hold_the_licences() -> None:
     """What was built names every package with its version, and holds the text of its licence."""
-    assets = vendor.load_vendor_assets()
+    assets = fonts.load_fonts()
     assert assets is not None
     wanted = json.loads((_FOLDER / "package.json").read_text())["dependencies"]
     assert {entry["name"]: entry["version"] for entry in assets.licences} == wanted
     assert all(entry["licence"] and len(entry["text"]) > 500 for entry in assets.licences)
 
 
-@pytest.mark.usefixtures("vendor_assets")
+@pytest.mark.usefixtures("fonts")
 def test_a_second_build_does_nothing() -> None:
-    """Assets of the same lock file are not built again."""
-    build = vendor.build_vendor_assets()
+    """Fonts of the same lock file are not built again."""
+    build = fonts.build_fonts()
     assert not build.fresh
     assert "up to date" in str(build)
 
 
-def test_a_folder_without_assets_has_none(tmp_path: Path) -> None:
-    """Missing assets are told as such, not as an error."""
-    assert not vendor.vendor_assets_available(tmp_path)
-    assert vendor.load_vendor_assets(tmp_path) is None
+def test_a_folder_without_fonts_has_none(tmp_path: Path) -> None:
+    """Missing fonts are told as such, not as an error."""
+    assert not fonts.fonts_available(tmp_path)
+    assert fonts.load_fonts(tmp_path) is None

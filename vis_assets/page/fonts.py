@@ -1,11 +1,10 @@
-"""The browser libraries of a page, built from pinned npm packages into `vendor_assets/`.
+"""The fonts of a page, built from a pinned npm package into `built_fonts/`.
 
-`make setup` runs `python -m vis_assets.page.vendor`; the result goes into wheels, never into git. With it a page needs
-no network at all.
+`make setup` runs `python -m vis_assets.page.fonts`; the result goes into wheels, never into git. A page without them
+uses the fonts of its reader.
 
-package.json overrides deck.gl's dependencies with nothing: the bundle that we take holds them already.
-After a change of versions write the lock file anew, with npm's setting
-`omit-lockfile-registry-resolved` on: `npm install --package-lock-only --ignore-scripts --legacy-peer-deps`.
+After a change of versions write the lock file anew, with npm's setting `omit-lockfile-registry-resolved` on:
+`npm install --package-lock-only --ignore-scripts`.
 """
 
 import base64
@@ -19,40 +18,34 @@ import tempfile
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from vis_assets.errors import InvalidSetting
 
 _HERE = Path(__file__).parent
-DEFAULT_TARGET = _HERE / "vendor_assets"
-_FILE = "libraries.json"
-_FORMAT = "2"
-
-_LIBRARIES = {"https://unpkg.com/deck.gl@9.1.15/dist.min.js": "deck.gl/dist.min.js"}
-"""Addresses that a page loads where libraries were not built, and the file of the npm package that stands for each."""
-_PACKAGES = ("deck.gl", "@fontsource/roboto")
+DEFAULT_TARGET = _HERE / "built_fonts"
+_FILE = "fonts.json"
+_FORMAT = "1"
+_PACKAGE = "@fontsource/roboto"
 _FONT_WEIGHTS = (300, 400, 600)
 _FONT_SUBSETS = ("cyrillic", "greek", "vietnamese", "latin-ext", "latin")
 _NPM_TIMEOUT_SECONDS = 600
 
 
 @dataclass(frozen=True)
-class VendorAssets:
-    """What a page embeds instead of loading it.
+class Fonts:
+    """What a page embeds.
 
     Attributes:
-        scripts: JavaScript source by the address that datamapplot would load it from.
-        font_css: `@font-face` rules with the fonts inside.
+        css: `@font-face` rules with the fonts inside.
         licences: name, version, licence and its text, of each package.
     """
 
-    scripts: dict[str, str]
-    font_css: str
+    css: str
     licences: tuple[dict[str, str], ...]
 
 
 @dataclass(frozen=True)
-class VendorBuild:
+class FontBuild:
     """What a build did.
 
     Attributes:
@@ -68,17 +61,16 @@ class VendorBuild:
     def __str__(self) -> str:
         """One line for a person."""
         did = "built" if self.fresh else "up to date"
-        size = f"deck.gl and Roboto, {self.size_bytes / 1e6:.1f} MB"
-        return f"page libraries: {did} ({size}) in {self.folder}"
+        return f"page fonts: {did} (Roboto, {self.size_bytes / 1e6:.1f} MB) in {self.folder}"
 
 
-def vendor_assets_available(target: Path | None = None) -> bool:
-    """Tell whether pages can be made that need no network."""
+def fonts_available(target: Path | None = None) -> bool:
+    """Tell whether the fonts were built."""
     return ((target or DEFAULT_TARGET) / _FILE).is_file()
 
 
-def load_vendor_assets(target: Path | None = None) -> VendorAssets | None:
-    """Read the built assets, or None where they were not built."""
+def load_fonts(target: Path | None = None) -> Fonts | None:
+    """Read the built fonts, or None where they were not built."""
     file = (target or DEFAULT_TARGET) / _FILE
     if not file.is_file():
         return None
@@ -86,45 +78,41 @@ def load_vendor_assets(target: Path | None = None) -> VendorAssets | None:
 
 
 @lru_cache(maxsize=2)
-def _read(file: Path, _mtime_ns: int) -> VendorAssets:
+def _read(file: Path, _mtime_ns: int) -> Fonts:
     built = json.loads(file.read_text(encoding="utf-8"))
-    return VendorAssets(scripts=built["scripts"], font_css=built["font_css"], licences=tuple(built["licences"]))
+    return Fonts(built["css"], tuple(built["licences"]))
 
 
-def build_vendor_assets(target: Path | None = None) -> VendorBuild:
-    """Install the pinned npm packages in a temporary folder and keep the few files that pages embed.
+def build_fonts(target: Path | None = None) -> FontBuild:
+    """Install the pinned npm package in a temporary folder and keep the few files that pages embed.
 
     Does nothing where the target was built from the same lock file.
 
     Args:
-        target: folder to write to; `vendor_assets/` beside this file by default.
+        target: folder to write to; `built_fonts/` beside this file by default.
 
     Raises:
-        InvalidSetting: there is no npm, or it could not install the packages.
+        InvalidSetting: there is no npm, or it could not install the package.
     """
     folder = target or DEFAULT_TARGET
     file = folder / _FILE
     stamp = _stamp()
     if file.is_file() and json.loads(file.read_text(encoding="utf-8")).get("stamp") == stamp:
-        return VendorBuild(folder, file.stat().st_size, fresh=False)
+        return FontBuild(folder, file.stat().st_size, fresh=False)
     with tempfile.TemporaryDirectory(prefix="vis-assets-npm-") as work:
         modules = _install_packages(Path(work))
-        built = {
-            "stamp": stamp,
-            "scripts": _collect_scripts(modules),
-            "font_css": _collect_fonts(modules),
-            "licences": [_read_licence(modules / name) for name in _PACKAGES],
-        }
+        licence = _read_licence(modules / _PACKAGE)
+        built = {"stamp": stamp, "css": _collect_fonts(modules), "licences": [licence]}
         folder.mkdir(parents=True, exist_ok=True)
         partial = file.with_suffix(f".{os.getpid()}.partial")
         partial.write_text(json.dumps(built), encoding="utf-8")
         partial.replace(file)
-    return VendorBuild(folder, file.stat().st_size, fresh=True)
+    return FontBuild(folder, file.stat().st_size, fresh=True)
 
 
 def _stamp() -> str:
     """Name the inputs of a build: the lock file, and what this module takes from the packages."""
-    choices = repr((_FORMAT, _LIBRARIES, _PACKAGES, _FONT_WEIGHTS, _FONT_SUBSETS)).encode()
+    choices = repr((_FORMAT, _PACKAGE, _FONT_WEIGHTS, _FONT_SUBSETS)).encode()
     return hashlib.sha256((_HERE / "package-lock.json").read_bytes() + choices).hexdigest()
 
 
@@ -132,7 +120,7 @@ def _install_packages(work: Path) -> Path:
     """Run `npm ci` in a work folder and return its node_modules."""
     for name in ("package.json", "package-lock.json"):
         shutil.copy(_HERE / name, work / name)
-    options = ["--ignore-scripts", "--legacy-peer-deps", "--no-audit", "--no-fund", "--loglevel=error"]
+    options = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
     command = [*find_npm(), "ci", *options]
     try:
         done = subprocess.run(  # noqa: S603 - a fixed command
@@ -143,7 +131,7 @@ def _install_packages(work: Path) -> Path:
             f"npm did not finish within {_NPM_TIMEOUT_SECONDS} s; check the network and try again"
         ) from error
     if done.returncode != 0:
-        raise InvalidSetting(f"npm could not install the page's libraries: {done.stderr.strip()[-600:]}")
+        raise InvalidSetting(f"npm could not install the page's fonts: {done.stderr.strip()[-600:]}")
     return work / "node_modules"
 
 
@@ -160,14 +148,9 @@ def find_npm() -> list[str]:
     return [npm]
 
 
-def _collect_scripts(modules: Path) -> dict[str, str]:
-    """Read the libraries, in the order in which a page runs them."""
-    return {url: (modules / path).read_text(encoding="utf-8").replace("\r\n", "\n") for url, path in _LIBRARIES.items()}
-
-
 def _collect_fonts(modules: Path) -> str:
     """Write `@font-face` rules with the font files inside."""
-    package = modules / "@fontsource" / "roboto"
+    package = modules / _PACKAGE
     ranges: dict[str, str] = json.loads((package / "unicode.json").read_text(encoding="utf-8"))
     rules = []
     for weight in _FONT_WEIGHTS:
@@ -194,18 +177,8 @@ def _read_licence(package: Path) -> dict[str, str]:
     }
 
 
-def library_hosts() -> list[str]:
-    """Hosts that a page without built assets loads its libraries from."""
-    return sorted({urlsplit(url).netloc for url in _LIBRARIES})
-
-
-def library_urls() -> list[str]:
-    """Addresses of the libraries, in the order in which a page runs them."""
-    return list(_LIBRARIES)
-
-
 if __name__ == "__main__":
     try:
-        print(build_vendor_assets())  # noqa: T201 - what the command says
+        print(build_fonts())  # noqa: T201 - what the command says
     except InvalidSetting as error:
-        sys.exit(f"page libraries: not built: {error}")
+        sys.exit(f"page fonts: not built: {error}")
