@@ -25,6 +25,7 @@ from vis_assets.page.fields import FieldChoice, PayloadField, choose_fields
 from vis_assets.page.points_table import names_by_cluster, points_table
 from vis_assets.page.preview import draw_pictures
 from vis_assets.page.render import RenderedPage, render_page
+from vis_assets.page.texts import display_names
 from vis_assets.protocol.stages import Stage
 from vis_assets.protocol.visualization_config import VisualizationConfig
 from vis_assets.resources.compute.contract import Compute, InProcess
@@ -48,7 +49,7 @@ SMALLEST_PAGE_BYTES = 10_000
     partitions_def=visualization_transforms,
     group_name=GROUP,
     owners=OWNERS,
-    kinds={"html", "datamapplot"},
+    kinds={"html"},
     code_version="2",
     io_manager_key=PAGE_IO,
     check_specs=check_specs("html_map", CHECKS),
@@ -76,13 +77,14 @@ def html_map(
     rendered = compute.run(render_page, content, job.visualization_config, str(job.visualization_id))
     report(0.7, 1)
     preview, thumbnail = compute.run(draw_pictures, content, job.visualization_config)
-    points_file = points_table(content.ids, embedding_2d, cluster_labels, cluster_names)
+    named = _as_shown(cluster_names, content)
+    points_file = points_table(content.ids, embedding_2d, cluster_labels, named)
     around = files_around(job, thumbnail, points_file, vectors.count, len(content.cluster_names), datetime.now(UTC))
     written = _write_back(
         vector_database,
         visualization_job,
         content,
-        cluster_names,
+        named,
         lambda done, total: report(0.8 + 0.2 * done / total, 1),
     )
     seconds = round(time.perf_counter() - started, 3)
@@ -115,6 +117,15 @@ def html_map(
         },
     )
     yield _check(rendered)
+
+
+def _as_shown(cluster_names: pd.DataFrame, content: MapContent) -> pd.DataFrame:
+    """The table with the names that the map shows."""
+    shown = cluster_names.copy()
+    for depth, layer in enumerate(content.layers):
+        rows = shown["layer"] == depth if "layer" in shown else shown.index == shown.index
+        shown.loc[rows, "name"] = display_names(layer.names)
+    return shown
 
 
 def _write_back(

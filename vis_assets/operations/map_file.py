@@ -8,14 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from dagster import DagsterInstance, materialize
 
 from vis_assets.assets.partitions import visualization_transforms
 from vis_assets.definitions import ASSETS
 from vis_assets.delivery.settle import outcome_of
 from vis_assets.errors import InvalidJob, PermanentError
-from vis_assets.page.points_table import names_by_cluster
 from vis_assets.protocol.job import parse_job
 from vis_assets.protocol.result import Outcome, Status
 from vis_assets.protocol.stages import Stage
@@ -27,12 +25,11 @@ from vis_assets.sensors.ended_runs import describe
 from vis_assets.settings import Settings
 
 OWNER = "local"
-NOISE = -1
 _NUMBER = 1
 """Of the transform and the visualization, which in a folder of one map say nothing."""
-_NAMES = {f"{_NUMBER}{THUMBNAIL}": "map.png"}
-_ELSEWHERE = {f"{_NUMBER}{CARD}", f"{_NUMBER}{POINTS}"}
-"""What `stats.json` and `points.parquet` tell."""
+_NAMES = {f"{_NUMBER}{THUMBNAIL}": "map.png", f"{_NUMBER}{POINTS}": "points.parquet"}
+_ELSEWHERE = {f"{_NUMBER}{CARD}"}
+"""What `stats.json` tells."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +70,8 @@ def map_file(source: Path, target: Path, config: dict[str, Any], on_progress: Ca
         ).model_copy(update={"s3_bucket_name": None, "compute": "in-process"})
         resources = build_resources(settings, CallbackProgress(on_progress))
         resources["specs"].save(parsed)
-        page, points, outcome = _materialize(parsed.job.partition_key, resources, config.get("noise_label") or "")
-    return _write(page, points, outcome, target)
+        page, outcome = _materialize(parsed.job.partition_key, resources)
+    return _write(page, outcome, target)
 
 
 def _job(source: Path, kind: str, config: dict[str, Any]) -> dict[str, Any]:
@@ -89,7 +86,7 @@ def _job(source: Path, kind: str, config: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _materialize(partition: str, resources: dict[str, Any], noise_name: str) -> tuple[MapPage, pd.DataFrame, Outcome]:
+def _materialize(partition: str, resources: dict[str, Any]) -> tuple[MapPage, Outcome]:
     with DagsterInstance.ephemeral() as instance:
         instance.add_dynamic_partitions(str(visualization_transforms.name), [partition])
         result = materialize(
@@ -103,13 +100,10 @@ def _materialize(partition: str, resources: dict[str, Any], noise_name: str) -> 
         outcome = outcome_of(describe(instance, result.run_id))
     if outcome.status is not Status.COMPLETED:
         raise PermanentError(outcome.error)
-    layout, labels, names = (result.asset_value(name) for name in ("embedding_2d", "cluster_labels", "cluster_names"))
-    name_of = {NOISE: noise_name, **dict(enumerate(names_by_cluster(names)))}
-    points = layout.assign(cluster=labels["cluster"], name=labels["cluster"].map(name_of).astype(str))
-    return result.asset_value("html_map"), points, outcome
+    return result.asset_value("html_map"), outcome
 
 
-def _write(page: MapPage, points: pd.DataFrame, outcome: Outcome, target: Path) -> FileMap:
+def _write(page: MapPage, outcome: Outcome, target: Path) -> FileMap:
     target.mkdir(parents=True, exist_ok=True)
     for name, body in page.data_files.items():
         if name not in _ELSEWHERE:
@@ -123,6 +117,5 @@ def _write(page: MapPage, points: pd.DataFrame, outcome: Outcome, target: Path) 
         stats=outcome.stats,
     )
     made.html.write_bytes(page.html)
-    points.to_parquet(made.points, index=False)
     made.stats_file.write_text(json.dumps(outcome.stats, indent=2) + "\n")
     return made

@@ -57,6 +57,11 @@ _TEXT_BUDGET_CHARACTERS = 20_000_000
 _NAMES_LISTED = 20
 _MOST_KNOWN = 10_000
 _DATE_NAME = re.compile(r"(?:_at|At|[dD]ate|DATE|[tT]ime|TIME|[tT]imestamp|TIMESTAMP)$")
+_PRIVATE = re.compile(
+    r"e-?mail|phone|mobile|passw|secret|token|credential|api_?key|iban|ssn|birth|(?:^|[._-])ip(?:$|[._-])|address",
+    re.IGNORECASE,
+)
+"""Names of fields that are not shown unasked: a page may be public."""
 _ID_NAME = re.compile(r"(?:^|[._-])(?:id|uuid|guid|hash|md5|sha[0-9]*)$|[a-z]I[dD]$", re.ASCII)
 _HEX = re.compile(r"[0-9a-fA-F-]{16,}")
 _HIDDEN = re.compile(r"(?:^|\.)_|^vis_assets(?:\.|$)")
@@ -241,7 +246,7 @@ def _choose(samples: Sequence[_Sample], sample_size: int, point_count: int) -> l
     """Order the fields that are worth showing: one of each kind in turn, of a kind the most common first."""
     ranked: dict[Kind, list[_Plan]] = {"category": [], "date": [], "number": [], "text": []}
     for sample in sorted(samples, key=_rank):
-        if _HIDDEN.search(sample.name) or not sample.name.strip() or sample.tells_nothing(sample_size):
+        if _is_kept_back(sample.name) or sample.tells_nothing(sample_size):
             continue
         plan = sample.plan()
         if plan.kind != "text" or _is_short(sample, point_count * len(sample.values) / sample_size):
@@ -249,6 +254,10 @@ def _choose(samples: Sequence[_Sample], sample_size: int, point_count: int) -> l
     del ranked["text"][_MOST_TEXT_FIELDS:]
     longest = max(map(len, ranked.values()))
     return [plans[turn] for turn in range(longest) for plans in ranked.values() if turn < len(plans)]
+
+
+def _is_kept_back(name: str) -> bool:
+    return bool(_HIDDEN.search(name) or _PRIVATE.search(name) or not name.strip())
 
 
 def _rank(sample: _Sample) -> tuple[int, int, str]:
@@ -385,29 +394,34 @@ _READERS: dict[Kind, type[_Categories | _Numbers | _Texts]] = {
 
 def _with_clean_names(found: dict[str, PayloadField]) -> tuple[PayloadField, ...]:
     """Give the fields names that a page can show, each once."""
-    names = texts.display_names([_clean_name(name) or "(no name)" for name in found])
+    names = texts.display_names([_unlike_built_in(clean_name(name)) or "(no name)" for name in found])
     return tuple(
         PayloadField(name, field.kind, field.values, field.categories)
         for name, field in zip(names, found.values(), strict=True)
     )
 
 
-def _clean_name(name: str) -> str:
-    """Clean a name; `__proto__`, which scripts may take for something else, loses its underscores."""
+def _unlike_built_in(name: str) -> str:
+    """A name that does not stand for a colour that every map has."""
+    return f"{name} (payload)" if name in BUILT_IN_COLORS else name
+
+
+def clean_name(name: str) -> str:
+    """Clean the name of a field as the page shows it; `__proto__` loses its underscores, since scripts know that."""
     clean = texts.clean_start(name, MAX_NAME_CHARACTERS)
     return clean.strip("_") if clean == "__proto__" else clean
 
 
 def _notes(missing: Sequence[str], color: str, known: Sequence[str]) -> tuple[str, ...]:
-    names = ", ".join(repr(_clean_name(name)) for name in known[:_NAMES_LISTED]) or "none"
+    names = ", ".join(repr(clean_name(name)) for name in known[:_NAMES_LISTED]) or "none"
     more = f" and {len(known) - _NAMES_LISTED} more" if len(known) > _NAMES_LISTED else ""
     notes = []
-    unknown = ", ".join(repr(_clean_name(name)) for name in missing if name != color)
+    unknown = ", ".join(repr(clean_name(name)) for name in missing if name != color)
     if unknown:
         notes.append(f"payload_fields: no point has a value in {unknown}; the fields of the payload are: {names}{more}")
     if color in missing:
         notes.append(
-            f"color_by: no point has a value in {_clean_name(color)!r}, so the points are coloured by cluster; "
+            f"color_by: no point has a value in {clean_name(color)!r}, so the points are coloured by cluster; "
             f"the fields of the payload are: {names}{more}"
         )
     return tuple(notes)

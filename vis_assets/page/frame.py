@@ -34,8 +34,7 @@ class Frame:
         title: of the document.
         width: CSS width of the map.
         height_px: height of the map.
-        fonts: CSS variables of fonts and sizes, by name; values fit for CSS.
-        variables: other CSS variables.
+        variables: CSS variables of fonts and sizes, by name; values fit for CSS.
     """
 
     title: str
@@ -82,10 +81,15 @@ def _fill(template: str, values: Mapping[str, str]) -> str:
 
 def _blocks(blocks: Mapping[str, bytes], files: Mapping[str, str]) -> Iterator[bytes]:
     for name, data in blocks.items():
-        file = f' data-file="{html.escape(files[name])}"' if name in files else ""
+        file = f' data-file="{html.escape(_versioned(files[name], data))}"' if name in files else ""
         yield f'<script type="text/plain" id="block-{name}"{file}>'.encode()
         yield b"" if name in files else base64.b64encode(data)
         yield b"</script>\n"
+
+
+def _versioned(file: str, data: bytes) -> str:
+    """An address that is another one for other data, so that no cache gives a page the data of an older one."""
+    return f"{file}?{hashlib.sha256(data).hexdigest()[:12]}"
 
 
 @lru_cache(maxsize=1)

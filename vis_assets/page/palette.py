@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from vis_assets.protocol.visualization_config import VisualizationConfig
+
 Colors = npt.NDArray[np.uint8]
 """(k, 3) red, green, blue of 0-255."""
 
@@ -36,6 +38,16 @@ class Palette:
     theta_range: float = 0.0
     radius_dependence: float = 0.0
     cvd_safe: bool = False
+
+
+def palette_of(config: VisualizationConfig) -> Palette:
+    """What a job says of colours."""
+    return Palette(
+        hue_shift=config.palette_hue_shift,
+        theta_range=config.palette_theta_range,
+        radius_dependence=config.palette_hue_radius_dependence,
+        cvd_safe=config.cvd_safer,
+    )
 
 
 def choose_cluster_hues(centers: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

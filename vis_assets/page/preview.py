@@ -14,9 +14,9 @@ from vis_assets.page.palette import (
     TEXT_LIGHTNESS_ON_BLACK,
     TEXT_LIGHTNESS_ON_WHITE,
     Colors,
-    Palette,
     color_clusters,
     color_points,
+    palette_of,
     parse_hex_color,
 )
 from vis_assets.page.places import scale_to_map
@@ -123,7 +123,7 @@ def _scatter(
     width, height = (side * _OVERSAMPLING for side in size_px)
     canvas = np.empty((height, width, 3), dtype=np.uint8)
     canvas[:] = _ground(config)
-    clusters = color_clusters(content.cluster_centers, POINT_LIGHTNESS, _palette(config))
+    clusters = color_clusters(content.cluster_centers, POINT_LIGHTNESS, palette_of(config))
     colors = color_points(content.labels, clusters, parse_hex_color(config.noise_color))
     order = np.random.default_rng(0).permutation(len(places))
     order = order[np.argsort(content.labels[order] >= 0, kind="stable")]
@@ -137,10 +137,6 @@ def _scatter(
 
 def _ground(config: VisualizationConfig) -> Colors:
     return parse_hex_color(config.background_color or ("#000" if config.darkmode else "#fff"))
-
-
-def _palette(config: VisualizationConfig) -> Palette:
-    return Palette(config.palette_hue_shift, config.palette_hue_radius_dependence, config.cvd_safer)
 
 
 def _enlarged(size_px: tuple[int, int]) -> float:
@@ -169,7 +165,7 @@ def _write_labels(
     stroke = max(1, round(_HALO_PIXELS * _enlarged(size_px)))
     names = texts.display_names(content.cluster_names)
     lightness = TEXT_LIGHTNESS_ON_BLACK if config.darkmode else TEXT_LIGHTNESS_ON_WHITE
-    inks = color_clusters(content.cluster_centers, lightness, _palette(config))
+    inks = color_clusters(content.cluster_centers, lightness, palette_of(config))
     plain = (255, 255, 255) if config.darkmode else (0, 0, 0)
     red, green, blue = (int(part) for part in _ground(config))
     halo = (red, green, blue)

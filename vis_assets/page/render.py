@@ -15,9 +15,10 @@ from vis_assets.page import texts
 from vis_assets.page.blocks import pack_blocks
 from vis_assets.page.clusters import describe_layers
 from vis_assets.page.content import MapContent
+from vis_assets.page.fields import clean_name
 from vis_assets.page.fonts import Fonts, load_fonts
 from vis_assets.page.frame import Frame, write_page
-from vis_assets.page.palette import Palette, parse_hex_color, parse_opacity
+from vis_assets.page.palette import palette_of, parse_hex_color, parse_opacity
 from vis_assets.page.places import FIRST_VIEW_SHARE, Box, first_view, point_radius, scale_to_map
 from vis_assets.protocol.visualization_config import VisualizationConfig
 
@@ -28,7 +29,7 @@ _FALLBACK_FONTS = (
     "system-ui, 'Segoe UI', 'Noto Sans', 'Noto Sans CJK SC', 'Noto Sans Arabic', 'Noto Color Emoji', sans-serif"
 )
 _PLAIN_OPTIONS = (
-    "darkmode", "color_label_text", "color_by", "enable_topic_tree", "cluster_boundary_polygons",
+    "darkmode", "color_label_text", "enable_topic_tree", "cluster_boundary_polygons",
     "cluster_boundary_line_width", "min_fontsize", "max_fontsize", "text_min_pixel_size", "text_max_pixel_size",
     "font_weight", "line_spacing", "text_outline_width", "text_outline_color", "background_color",
     "point_radius_min_pixels", "point_radius_max_pixels", "point_line_width", "point_line_width_min_pixels",
@@ -98,9 +99,6 @@ def _describe(
 ) -> dict[str, Any]:
     """The block `meta`: everything but the columns."""
     view = first_view(places, min(config.initial_zoom_fraction, FIRST_VIEW_SHARE))
-    palette = Palette(
-        config.palette_hue_shift, config.palette_theta_range, config.palette_hue_radius_dependence, config.cvd_safer
-    )
     hover = config.point_hover_color
     return {
         "n": len(content.labels),
@@ -108,9 +106,10 @@ def _describe(
         "sub_title": texts.clean(config.sub_title or ""),
         "options": {
             **{name: getattr(config, name) for name in _PLAIN_OPTIONS},
+            "color_by": clean_name(config.color_by or ""),
             "noise_label": texts.clean(config.noise_label),
         },
-        "layers": describe_layers(content, config, places, palette),
+        "layers": describe_layers(content, config, places, palette_of(config)),
         "fields": [
             {"name": texts.clean(one.name), "kind": one.kind, "categories": [*map(texts.clean, one.categories)]}
             for one in content.fields

@@ -3,7 +3,8 @@
 import html
 import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import count
 
 MAX_HOVER_CHARACTERS = 500
 """Longest text shown for one point."""
@@ -61,10 +62,16 @@ def wrap_label(name: str, width: int) -> str:
 
 def display_names(names: Sequence[str]) -> list[str]:
     """Clean cluster names; an empty one becomes "Cluster i", and a repeated one gets a number."""
-    seen: dict[str, int] = {}
+    taken: set[str] = set()
     shown = []
     for index, name in enumerate(names):
         base = shorten(clean(name), 200) or f"Cluster {index}"
-        seen[base] = seen.get(base, 0) + 1
-        shown.append(base if seen[base] == 1 else f"{base} ({seen[base]})")
+        unique = next(one for one in _numbered(base) if one not in taken)
+        taken.add(unique)
+        shown.append(unique)
     return shown
+
+
+def _numbered(name: str) -> Iterator[str]:
+    yield name
+    yield from (f"{name} ({number})" for number in count(2))

@@ -23,18 +23,8 @@ IMAGE_OPTIONS = ("logo", "background_image")
 
 _DATA_URL = re.compile(r"data:image/(?:png|jpeg|gif|webp|svg\+xml);base64,(?P<data>[A-Za-z0-9+/]+={0,2})")
 _WEB_URL = re.compile(r"https?://[!-~]{1,2000}")
-_EMPTY_MEANS_DEFAULT = frozenset(
-    [
-        *IMAGE_OPTIONS,
-        "background_color",
-        "color_by",
-        "font_family",
-        "point_hover_color",
-        "text_outline_color",
-        "tooltip_font_family",
-    ]
-)
-"""Options for which forms send "" where nothing was entered, and for which "" has no meaning of its own."""
+_EMPTY_IS_A_VALUE = frozenset(["title", "sub_title", "noise_label"])
+"""Options for which "" says something; for all others forms send it where nothing was entered."""
 
 
 def _check_image(value: str) -> str:
@@ -202,7 +192,7 @@ class VisualizationConfig(BaseModel):
         return {
             name: value
             for name, value in data.items()
-            if value is not None and (value != "" or name not in _EMPTY_MEANS_DEFAULT)
+            if value is not None and (value != "" or name in _EMPTY_IS_A_VALUE)
         }
 
     def describe(self) -> dict[str, Any]:

@@ -32,6 +32,8 @@ UNSETTLED_SECONDS = 5.0
 READERS = 8
 SHARE_OF_TIME = 0.1
 """At most this much of a reconciler's time goes into the gallery of one owner, however many maps it has."""
+MOST_SECONDS = 2.0
+"""Time in one call after which no further gallery is begun."""
 RETRY_SECONDS = 60.0
 _FILE = re.compile(rf"([0-9]+/[0-9]+)({'|'.join(map(re.escape, (PAGE, THUMBNAIL, CARD, POINTS)))})")
 
@@ -77,6 +79,8 @@ class Galleries:
         began = self._clock()
         self._not_before = {folder: due for folder, due in self._not_before.items() if due > began}
         for folder in sorted(self._touched - self._not_before.keys()):
+            if self._clock() - began > MOST_SECONDS:
+                break  # the others have their turn in the next call
             self._touched.discard(folder)
             started = self._clock()
             done = update_gallery(self._store, folder)

@@ -35,12 +35,16 @@ class VectorDatabase:
     def write_back(self, spec: Spec, placed: PlacedPoints, on_progress: OnProgress) -> WriteBackResult:
         """Write into the payload of the spec's points where they lie on its map, see `sources.write_back`.
 
-        The map stands without it: what stops the writing becomes a note, and is no error.
+        The map stands without it: what stops the writing becomes a note, and is no error. Only the job's own key is
+        used: whoever may publish jobs could write anywhere with the installation's.
         """
         policy = access_policy(self._settings)
         job = spec.job
         try:
-            request = source_request(spec, self._api_key(spec, policy))
+            key = self._specs.reveal(
+                spec, QDRANT_KEY, None, "an API key of its own, since the installation's only reads"
+            )
+            request = source_request(spec, key)
             return write_back(request, policy, job.partition_key, job.job_id, placed, on_progress)
         except (SourceRejected, SourceUnavailable, SecretUnreadable, InvalidJob) as error:
             _log.warning("job %s: topics were not written back: %s", job.job_id, error)

@@ -21,6 +21,7 @@ entry. Nothing else in a payload is touched, and no index is made.
 """
 
 import re
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,7 +29,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vis_assets.errors import PointsMismatch, SourceRejected, Unauthorized
+from vis_assets.errors import PointsMismatch, SourceRejected, SourceUnavailable, Unauthorized
 from vis_assets.sources.hosts import split_url
 from vis_assets.sources.points import AccessPolicy, OnProgress, SourceRequest
 from vis_assets.sources.qdrant import DATABASE_TYPE as QDRANT
@@ -36,6 +37,8 @@ from vis_assets.sources.qdrant_connection import Connection, connect
 from vis_assets.sources.qdrant_errors import call
 from vis_assets.sources.texts import WRITTEN_BACK
 
+MOST_SECONDS = 600.0
+"""Time that writing back may take: it belongs to the time of the job, whose map waits for it."""
 POINTS_PER_REQUEST = 500
 COORDINATE_DECIMALS = 5
 _FIRST_VERSION_WITH_KEYS = (1, 8)
@@ -152,7 +155,10 @@ def _write(
         return models.SetPayloadOperation(set_payload=models.SetPayload(payload=payload, key=WRITTEN_BACK, **which))
 
     count = len(placed.ids)
+    until = time.monotonic() + MOST_SECONDS
     for start in range(0, count, POINTS_PER_REQUEST):
+        if time.monotonic() > until:
+            raise SourceUnavailable(f"{start} of {count} points were written in {MOST_SECONDS:.0f} s, and no more")
         stop = min(start + POINTS_PER_REQUEST, count)
         entries = _entries(placed, start, stop)
         operations = [operation(entry, points=[point_id]) for point_id, entry in entries]
@@ -203,8 +209,8 @@ def _forget_others(connection: Connection, collection: str, transform_id: str, j
         _send(connection, collection, [models.DeletePayloadOperation(delete_payload=removal)], wait=True)
     except Unauthorized:
         raise
-    except SourceRejected as error:
-        # In strict mode Qdrant filters by indexed fields only.
+    except (SourceRejected, SourceUnavailable) as error:
+        # Large collections take long without an index, and in strict mode Qdrant filters by indexed fields only.
         return (
             f"topics of an earlier map may remain in points that are not on this one ({error}); "
             f"a keyword index on {writer} lets them be removed",

@@ -45,11 +45,11 @@ def test_map_of_parquet(points: Path, tmp_path: Path) -> None:
     assert "Sixty documents" in Path(said["html"]).read_text()
     assert Path(said["html"]).resolve() == (out / "map.html").resolve()
     table = pq.read_table(said["points"])
-    assert table.column_names == ["id", "x", "y", "cluster", "name"]
+    assert table.column_names == ["id", "x", "y", "cluster", "name", "membership_strength"]
     assert table["id"].to_pylist() == [f"doc-{i}" for i in range(60)]
     names = {row["cluster"]: row["name"] for row in table.to_pylist()}
     assert {cluster for cluster in names if cluster >= 0} == {0, 1, 2}
-    assert all(name == ("the rest" if cluster < 0 else f"Cluster {cluster}") for cluster, name in names.items())
+    assert all((name is None) == (cluster < 0) for cluster, name in names.items())
 
 
 def test_map_of_npy(tmp_path: Path) -> None:

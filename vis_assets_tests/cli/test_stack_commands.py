@@ -96,7 +96,7 @@ def test_doctor_finds_a_healthy_stack(live: Live) -> None:
     findings = {finding["name"]: finding for finding in json.loads(examined.out)}
     assert {name for name, finding in findings.items() if not finding["passed"]} == set(), findings
     assert examined.code == 0
-    assert set(findings) == {"nats", "store", "secrets", "home", "page libraries", "compute", "qdrant"}
+    assert set(findings) == {"nats", "store", "secrets", "home", "page fonts", "compute", "qdrant"}
     assert jobs.NATS_PASSWORD not in examined.out
     assert live.objects("doctor/") == []
 

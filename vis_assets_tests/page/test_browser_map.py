@@ -1,6 +1,8 @@
 """The map itself in a real browser that has no network: points, names, the way around, what the pointer shows."""
 
 import base64
+import dataclasses
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import numpy as np
 import pytest
 
 from vis_assets.page.content import MapContent
+from vis_assets.page.fields import choose_fields
 from vis_assets.page.render import RenderedPage, render_page
 from vis_assets.protocol.visualization_config import VisualizationConfig
 from vis_assets_tests.page.browsing import Browsing, Open, OpenedPage, differs, near, serve, touch, wait_in
@@ -361,7 +364,11 @@ def test_data_beside_the_page_work_over_http(browsing: Browsing, tmp_path: Path)
         (tmp_path / "a" / name).write_bytes(data)
     with serve(tmp_path) as origin:
         opened = browsing.open(f"{origin}/a/m1.html", allowed=(origin, "blob:", "data:"))
-        asked = {url for url in opened.requests if url.startswith("http") and not url.endswith("favicon.ico")}
+        asked = {
+            url.partition("?")[0]
+            for url in opened.requests
+            if url.startswith("http") and not url.endswith("favicon.ico")
+        }
     assert asked == {f"{origin}/a/m1.html"} | {f"{origin}/a/{name}" for name in page.data_files}
     assert opened.ask("() => visAssets.data.text(14)") == "text 14 about pears"
     assert (opened.pixels() < 250).any(axis=2).sum() > 500
@@ -375,3 +382,69 @@ def test_page_that_cannot_be_read_says_why(browsing: Browsing, tmp_path: Path) -
         opened = browsing.open(f"{origin}/m2.html", allowed=(origin, "blob:", "data:"), is_map=False)
         wait_in(opened.tab, "() => document.getElementById('loading').role === 'alert'", "an error")
     assert opened.tab.inner_text("#loading").startswith("This map could not be shown: the data of this map are missing")
+
+
+def test_a_map_in_a_hidden_frame_fills_it_once_it_is_shown(browsing: Browsing, tmp_path: Path) -> None:
+    """A frame that has no size while the map loads shows all of it, and its panels, as soon as it has one."""
+    (tmp_path / "map.html").write_bytes(render_page(blobs(), VisualizationConfig(enable_topic_tree=True)).html)
+    host = tmp_path / "host.html"
+    host.write_text('<iframe src="map.html" width="1000" height="700" style="display:none"></iframe>')
+    opened = browsing.open(host.as_uri(), is_map=False)
+    frame = opened.tab.frames[1]
+    wait_in(frame, "() => window.visAssets?.isReady === true", "a map that is ready")
+    opened.ask("() => { document.querySelector('iframe').style.display = 'block'; }")
+    wait_in(frame, "() => visAssets.camera.get().zoom > 4", "a map that fills the frame")
+    assert frame.evaluate("() => document.getElementById('topics').open")
+    opened.assert_quiet()
+
+
+def test_large_maps_draw_fewer_points_while_they_move(browsing: Browsing, tmp_path: Path) -> None:
+    """Every second to sixteenth point alone can be drawn, in its own colour and place, without complaint."""
+    file = tmp_path / "map.html"
+    file.write_bytes(render_page(blobs(3_000), VisualizationConfig()).html)
+    opened = browsing.open(file.as_uri())
+    opened.ask("() => visAssets.labels.toggle(false)")
+    whole = opened.pixels()
+    draw = """(step) => {
+      const {scene, camera, data} = visAssets;
+      const view = {...camera.get(), size: camera.size(), density: 1, radius: 3, line: 0};
+      scene.painter.draw({...view, step});
+      return scene.painter.gl?.getError() ?? 0;
+    }"""
+    assert [opened.ask(draw, step) for step in (1, 2, 4, 8, 16)] == [0] * 5
+    colors = {tuple(color) for color in whole[whole.std(axis=2) > 40].tolist()}
+    opened.ask("() => visAssets.camera.fit(null)")
+    again = opened.pixels()
+    assert {tuple(color) for color in again[again.std(axis=2) > 40].tolist()} <= colors
+    opened.assert_quiet()
+
+
+def test_a_search_that_is_overtaken_leaves_nothing(browsing: Browsing, tmp_path: Path) -> None:
+    """Of two searches the later one counts, and "Show all" ends one that is running."""
+    file = tmp_path / "map.html"
+    file.write_bytes(render_page(blobs(45_000), VisualizationConfig()).html)
+    opened = browsing.open(file.as_uri())
+    found = opened.ask("() => Promise.all([visAssets.search.set('text 1'), visAssets.search.set('text 2')])")
+    assert found[0] is None
+    assert found[1] > 0
+    opened.ask("() => { visAssets.search.set('text 3'); document.getElementById('filter-clear').click(); }")
+    opened.tab.wait_for_timeout(400)
+    assert opened.ask("() => visAssets.filters.names()") == []
+    assert opened.ask("() => document.getElementById('search').value") == ""
+    opened.assert_quiet()
+
+
+def test_fields_named_like_something_else_are_fields(open_map: Open) -> None:
+    """Fields called like a built-in colour or a property of every object can be chosen, under names of their own."""
+    values = np.arange(300, dtype=np.float64)
+    content = blobs(300)
+    named = choose_fields([json.dumps({"strength": i * 1000.5, "constructor": i % 3}) for i in range(300)], None).fields
+    assert sorted(field.name for field in named) == ["constructor", "strength (payload)"]
+    strengths = (values / 300).astype(np.float32)
+    opened = open_map(dataclasses.replace(content, fields=named, strengths=strengths))
+    assert opened.ask("() => visAssets.colors.choices()") == ["cluster", "strength", *(field.name for field in named)]
+    shown = opened.tab.locator("#color-by option").all_text_contents()
+    assert shown == ["Topic", "Membership strength", *(field.name for field in named)]
+    opened.tab.select_option("#color-by", "strength")
+    assert "1.0" in opened.tab.inner_text("#legend")
+    opened.assert_quiet()

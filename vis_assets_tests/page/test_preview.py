@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from vis_assets.page.palette import palette_of
 from vis_assets.page.preview import MAX_BYTES, MAX_THUMBNAIL_BYTES, draw_preview, draw_thumbnail
 from vis_assets.protocol.visualization_config import VisualizationConfig
 from vis_assets_tests.page.maps import blobs, degenerate_maps
@@ -78,3 +79,5 @@ def test_colors_of_the_job_are_kept() -> None:
     ground = VisualizationConfig(background_color="#102030")
     assert _pixels(draw_preview(blobs(), ground))[0, 0].tolist() == [0x10, 0x20, 0x30]
     assert draw_preview(blobs(), VisualizationConfig(cvd_safer=True)) != draw_preview(blobs())
+    safe = palette_of(VisualizationConfig(cvd_safer=True))
+    assert (safe.cvd_safe, safe.theta_range) == (True, VisualizationConfig().palette_theta_range)

@@ -59,3 +59,4 @@ def test_hover_limit_falls_with_the_number_of_points() -> None:
 def test_names_stay_distinct() -> None:
     """Empty names are numbered by cluster, equal ones by order."""
     assert texts.display_names(["", "A", "A ", "A\n"]) == ["Cluster 0", "A", "A (2)", "A (3)"]
+    assert texts.display_names(["A", "A", "A (2)"]) == ["A", "A (2)", "A (2) (2)"]

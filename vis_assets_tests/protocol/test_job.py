@@ -231,7 +231,7 @@ def test_bounds_of_numbers(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "values"),
     [
-        ("metric", ["Cosine", "hamming", "", 1]),
+        ("metric", ["Cosine", "hamming", 1]),
         ("n_neighbors", [15.0, "15", True, [15]]),
         ("min_dist", ["0.1", True]),
         ("width", ["100", "100pt", "1px;x:y", "1px\n", "\u0661px", "-1px", "calc(1px)", 100, "123456px"]),

@@ -61,3 +61,18 @@ def test_what_stops_the_writing_becomes_a_note(url: str, says: str, tmp_path: Pa
     assert note.startswith("topics were not, or not all, written back: ")
     assert says in note
     assert "wrong" not in note.replace("wrong port", "")
+
+
+def test_the_key_of_the_installation_does_not_write(tmp_path: Path) -> None:
+    """A job without a key of its own cannot write with QDRANT_API_KEY, though it may read with it."""
+    with EmbeddedQdrant(api_key=CANARY) as server:
+        _, spec = opened(tmp_path, server.url, None)
+        settings = settings_for(
+            {"VIS_ASSETS_HOME": tmp_path, "VIS_ASSETS_ALLOWED_HOSTS": "127.0.0.1", "QDRANT_API_KEY": CANARY}
+        )
+        database = VectorDatabase(settings, SpecStore(FolderStore(tmp_path / "store"), Sealer([KEY])))
+        result = database.write_back(spec, PLACED, lambda done, total: None)
+    (note,) = result.notes
+    assert result.points == 0
+    assert "API key" in note
+    assert CANARY not in note

@@ -109,11 +109,6 @@ const gestures = (() => {
   let movedAt = 0;
   let board = null;
 
-  function place(event) {
-    const box = board.getBoundingClientRect();
-    return [event.clientX - box.left, event.clientY - box.top];
-  }
-
   /** Middle of the fingers, and how far two of them are apart. */
   function grip() {
     const [one, other = one] = [...fingers.values()];
@@ -121,9 +116,9 @@ const gestures = (() => {
   }
 
   function press(event) {
-    if (event.button !== 0 || event.target.closest("button, a, input, select")) return;
+    if (event.button !== 0) return;
     camera.stop();
-    fingers.set(event.pointerId, place(event));
+    fingers.set(event.pointerId, pointerPlace(event));
     speed = [0, 0];
     board.setPointerCapture(event.pointerId);
     board.classList.add("dragging");
@@ -131,8 +126,12 @@ const gestures = (() => {
 
   function move(event) {
     if (!fingers.has(event.pointerId)) return;
+    if (event.buttons === 0) {
+      release(event); // where it was released, nobody told
+      return;
+    }
     const before = grip();
-    fingers.set(event.pointerId, place(event));
+    fingers.set(event.pointerId, pointerPlace(event));
     const after = grip();
     const way = [after.middle[0] - before.middle[0], after.middle[1] - before.middle[1]];
     if (before.span > 0 && after.span > 0) camera.zoomAt(before.middle, Math.log2(after.span / before.span));
@@ -147,7 +146,7 @@ const gestures = (() => {
     if (fingers.size > 0) return;
     board.classList.remove("dragging");
     const isThrown = event.timeStamp - movedAt < 40 && Math.hypot(...speed) > SLOWEST && !movesLittle();
-    if (isThrown) slide(event);
+    if (isThrown) slide();
   }
 
   /** Let the map run on as far as it would with even braking. */
@@ -162,7 +161,7 @@ const gestures = (() => {
     event.preventDefault();
     const px = event.deltaMode === WheelEvent.DOM_DELTA_PIXEL ? event.deltaY : event.deltaY * LINE_PX;
     const fine = event.ctrlKey ? 4 : 1; // a pinch on a touch pad comes as small turns with ctrl
-    camera.zoomAt(place(event), Math.max(-MOST_A_TURN, Math.min(MOST_A_TURN, -px * LEVELS_A_PIXEL * fine)));
+    camera.zoomAt(pointerPlace(event), Math.max(-MOST_A_TURN, Math.min(MOST_A_TURN, -px * LEVELS_A_PIXEL * fine)));
   }
 
   return {
@@ -173,9 +172,8 @@ const gestures = (() => {
       board.addEventListener("pointerup", release);
       board.addEventListener("pointercancel", release);
       board.addEventListener("wheel", turn, { passive: false });
-      board.addEventListener("dblclick", (event) => {
-        if (!event.target.closest("button, a, input, select")) camera.zoomAt(place(event), event.shiftKey ? -1 : 1);
-      });
+      board.addEventListener("lostpointercapture", release);
+      board.addEventListener("dblclick", (event) => camera.zoomAt(pointerPlace(event), event.shiftKey ? -1 : 1));
     },
   };
 })();

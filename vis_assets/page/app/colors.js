@@ -63,7 +63,7 @@ const colors = (() => {
 
   return {
     by(name) {
-      const field = data.fields.find((one) => one.name === name);
+      const field = BUILT_IN.includes(name) ? undefined : data.fields.find((one) => one.name === name);
       const isKnown = name === "cluster" || (name === "strength" && data.strengths) || (field && field.kind !== "text");
       if (!isKnown) return false;
       current = name;

@@ -83,20 +83,30 @@ function debounce(action, milliseconds) {
   };
 }
 
+/** Where a pointer is, in pixels from the corner of the map. */
+function pointerPlace(event) {
+  const box = byId("stage").getBoundingClientRect();
+  return [event.clientX - box.left, event.clientY - box.top];
+}
+
 const formatCount = (count) => count.toLocaleString("en");
 const plural = (count, one, many = `${one}s`) => `${formatCount(count)} ${count === 1 ? one : many}`;
 
 /** A panel that folds, in a corner of the map; returns the element that holds its content. */
 function panel(id, title, { corner = "top-right", open = true } = {}) {
   const body = el("div", { class: "panel-body" });
-  const isOpen = open && !isPhone();
-  const element = el("details", { id, class: "panel", open: isOpen }, el("summary", { text: title }), body);
+  const element = el("details", { id, class: "panel", open: open && !isPhone(), data: { opens: String(open) } }, el("summary", { text: title }), body);
   element.addEventListener("toggle", () => {
     if (element.open && isPhone()) closeOthers(element);
     bus.emit("panel", { id });
   });
   byId(`corner-${corner}`).append(element);
   return body;
+}
+
+/** Open the panels that are meant to be open at first, for a map that had no size until now. */
+function openPanels() {
+  for (const element of document.querySelectorAll("#map .panel")) element.open = element.dataset.opens === "true" && !isPhone();
 }
 
 /** On a phone there is room for one open panel. */
@@ -166,7 +176,9 @@ async function readBlock(name) {
   if (!element) return null;
   const file = element.dataset.file;
   const answer = file
-    ? await fetch(file)
+    ? await fetch(file).catch(() => {
+        throw new Error("its data could not be fetched: serve them beside the page over http, and to a sandboxed frame with Access-Control-Allow-Origin: *");
+      })
     : await fetch(`data:application/octet-stream;base64,${element.textContent}`);
   if (!answer.ok) throw new Error(`the data of this map are missing: ${name}`);
   const unpacked = new Response(answer.body.pipeThrough(new DecompressionStream("gzip")));
@@ -230,6 +242,9 @@ async function readMap() {
   Object.assign(data, rest, { n });
   data.positions = new Float32Array(await readBlock("positions"));
   const labels = new Int32Array(await readBlock("labels"));
+  if (data.positions.length !== 2 * n || labels.length !== layers.length * n) {
+    throw new Error("its data are of another version; open it again");
+  }
   data.layers = layers.map((layer, index) => ({ ...layer, labels: labels.subarray(index * n, (index + 1) * n) }));
   data.fields = fields;
 }

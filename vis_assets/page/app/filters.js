@@ -14,12 +14,12 @@ const filters = (() => {
   }
 
   return {
-    set(name, mask) {
+    set(name, mask, cause = null) {
       if (mask === null && !masks.has(name)) return;
       if (mask === null) masks.delete(name);
       else masks.set(name, mask);
       combine();
-      bus.emit("filter", { name });
+      bus.emit("filter", { name, cause });
     },
     passes: (row) => shown === null || shown[row] === 1,
     names: () => [...masks.keys()],

@@ -25,10 +25,11 @@ const labels = (() => {
     const biggest = Math.max(...data.layers.map(({ clusters }) => Math.max(0, ...clusters.map(({ size }) => size))));
     const { min_fontsize: low, max_fontsize: high, text_min_pixel_size: least, text_max_pixel_size: most } = data.options;
     candidates = data.layers.flatMap(({ clusters }, layer) =>
-      clusters.filter(({ size }) => size > 0).map((cluster, index) => {
+      clusters.flatMap((cluster, index) => {
+        if (cluster.size === 0) return [];
         const share = Math.sqrt(Math.sqrt(cluster.size / biggest));
         const size = Math.min(most, Math.max(least, low + (high - low) * share) * (1 + 0.14 * layer));
-        return measure({ cluster, layer, index: clusters.indexOf(cluster), size });
+        return [measure({ cluster, layer, index, size })];
       }),
     );
     candidates.sort((one, other) => other.layer - one.layer || other.cluster.size - one.cluster.size);
@@ -133,11 +134,6 @@ const labels = (() => {
     });
   }
 
-  /** Choose the names that fit now, and draw them. */
-  function draw(target) {
-    shown = isOn ? choose() : [];
-    drawOn(target);
-  }
 
   function at(left, top) {
     return shown.find(({ box }) => left >= box[0] && left <= box[2] && top >= box[1] && top <= box[3]) ?? null;
@@ -168,7 +164,10 @@ const labels = (() => {
 
   return {
     start,
-    draw,
+    /** Choose the names that fit now. */
+    choose() {
+      shown = isOn ? choose() : [];
+    },
     drawOn,
     shown: () => shown.map(({ cluster, layer, index, box, lines }) => ({ name: cluster.name, layer, index, box, lines })),
     toggle(on) {

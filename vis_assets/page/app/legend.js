@@ -5,7 +5,8 @@ const legend = (() => {
   let body = null;
   let hidden = new Set();
 
-  const labelOf = (name) => ({ cluster: "Topic", strength: "Membership strength" })[name] ?? name;
+  const BUILT_IN = new Map([["cluster", "Topic"], ["strength", "Membership strength"]]);
+  const labelOf = (name) => BUILT_IN.get(name) ?? name;
 
   function chooser() {
     const select = el("select", { id: "color-by", aria: { label: "Colour points by" }, on: { change: () => colors.by(select.value) } });

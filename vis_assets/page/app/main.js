@@ -40,8 +40,7 @@ async function start() {
   addTools();
   bus.on("filter", showFilterState);
   byId("filter-clear").addEventListener("click", () => {
-    byId("search").value = "";
-    byId("search-count").textContent = "";
+    search.set(""); // ends one that is running
     filters.clear();
   });
   await readDetails();
@@ -56,7 +55,10 @@ async function start() {
 window.visAssets = { data, camera, filters, selection, colors, labels, theme, search, scene, highlight, bus, isReady: false };
 
 start().catch((error) => {
-  byId("loading").textContent = `This map could not be shown: ${error.message}`;
-  byId("loading").setAttribute("role", "alert");
+  const box = byId("loading");
+  if (box) {
+    box.textContent = `This map could not be shown: ${error.message}`;
+    box.setAttribute("role", "alert");
+  }
   throw error;
 });

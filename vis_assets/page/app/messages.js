@@ -263,7 +263,8 @@ const commands = (() => {
     colorBy,
     flyTo,
     async search(message) {
-      const found = await search.set(demand.text(message.query, "query"));
+      const found = await search.set(demand.text(message.query, "query"), API);
+      if (found === null) throw new Refusal("this search was superseded by another one");
       return ["state", { found, filter: reports.filter() }];
     },
     theme(message) {
@@ -361,7 +362,7 @@ const messages = (() => {
     bus.on("view", throttle(() => tell("view", reports.view()), VIEW_MS));
     bus.on("click", ({ index, shift }) => tell("click", { ...reports.point(index), shift: shift === true }));
     bus.on("selection", ({ indices, source }) => listener !== null && tell("selection", { cause: source, ...reports.points(indices, false) }));
-    bus.on("filter", () => listener !== null && tell("filter", reports.filter()));
+    bus.on("filter", ({ cause }) => listener !== null && cause !== "api" && tell("filter", reports.filter()));
     bus.on("color", () => tell("color", reports.color()));
   }
 

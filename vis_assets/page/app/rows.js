@@ -89,6 +89,6 @@ const rowFiles = (() => {
 
 /** The map's title as the beginning of a file's name. */
 function fileStem() {
-  const title = (data.title ?? data.options.title ?? "").normalize("NFKC").replace(/[^\p{L}\p{N}]+/gu, "-");
+  const title = (data.title ?? "").normalize("NFKC").replace(/[^\p{L}\p{N}]+/gu, "-");
   return [...title].slice(0, 60).join("").replace(/^-+|-+$/g, "") || "topic-map";
 }

@@ -17,7 +17,7 @@ const highlight = (() => {
   return {
     set(given) {
       rows = given === null ? [] : given.slice(0, MOST);
-      drawScene();
+      drawTopSoon();
     },
     get: () => rows,
   };
@@ -26,7 +26,7 @@ const highlight = (() => {
 /** Pixels of a canvas for one of the page. */
 const densityOf = (count) => (count > MOST_FINE_POINTS ? 1 : Math.min(window.devicePixelRatio || 1, 3));
 
-/** Give a canvas the size of the map; true where it had another one. */
+/** Give a canvas the size of the map. */
 function fitCanvas(canvas, density) {
   const [width, height] = camera.size().map((side) => Math.max(1, Math.round(side * density)));
   if (canvas.width === width && canvas.height === height) return;
@@ -78,7 +78,7 @@ const haste = (() => {
   const FAST_MS = 34;
   const REST_MS = 180;
   const FEW_POINTS = 20_000;
-  const MOST = 64;
+  const MOST = 16; // of WebGL's 255 bytes from one point to the next
   let step = 1;
   let movedAt = 0;
   let isMoving = false;
@@ -177,13 +177,22 @@ function cleanPen(canvas, density) {
 
 const drawScene = oncePerFrame(() => {
   if (!scene.painter) return;
-  const density = densityOf(0);
-  drawGround(cleanPen(scene.ground, density));
+  drawGround(cleanPen(scene.ground, densityOf(0)));
   drawPoints(densityOf(data.n), haste.step());
-  const pen = cleanPen(scene.marks, density);
-  drawMarks(pen);
-  labels.draw(pen);
+  labels.choose();
+  drawTop();
   scene.isDrawn = true;
+});
+
+/** Marks and names, which lie on a canvas of their own. */
+function drawTop() {
+  const pen = cleanPen(scene.marks, densityOf(0));
+  drawMarks(pen);
+  labels.drawOn(pen);
+}
+
+const drawTopSoon = oncePerFrame(() => {
+  if (scene.isDrawn) drawTop();
 });
 
 const repaint = oncePerFrame(() => {
@@ -201,7 +210,7 @@ function setHovered(row) {
   if (row === hovered) return;
   hovered = row;
   byId("stage").classList.toggle("pointing", row >= 0);
-  drawScene();
+  drawTopSoon();
   bus.emit("hover", { index: row });
 }
 
@@ -218,33 +227,37 @@ function buildScene() {
   if (data.background_image) readBackground().catch((error) => console.warn(`background: ${error.message}`));
   gestures.start(byId("stage"));
   followPointer();
-  new ResizeObserver(() => bus.emit("view")).observe(byId("stage"));
+  let wasHidden = camera.size()[0] === 0;
+  new ResizeObserver(() => {
+    if (wasHidden && camera.size()[0] > 0) {
+      wasHidden = false;
+      camera.fit(null);
+      openPanels();
+    }
+    bus.emit("view");
+  }).observe(byId("stage"));
 }
 
 function followPointer() {
   const board = byId("stage");
-  const place = (event) => {
-    const box = board.getBoundingClientRect();
-    return [event.clientX - box.left, event.clientY - box.top];
-  };
   let pressedAt = null;
   board.addEventListener("pointermove", (event) => {
     if (event.buttons !== 0) return;
-    scene.pointer = place(event);
+    scene.pointer = pointerPlace(event);
     setHovered(pickAt(...scene.pointer));
   });
   board.addEventListener("pointerleave", (event) => {
     if (event.pointerType !== "touch") setHovered(-1); // a finger leaves when it is lifted; what it tapped stays shown
   });
   board.addEventListener("pointerdown", (event) => {
-    pressedAt = place(event);
+    pressedAt = pointerPlace(event);
     if (event.pointerType === "touch") setHovered(-1);
   });
   board.addEventListener("pointerup", (event) => {
-    const [left, top] = place(event);
+    const [left, top] = pointerPlace(event);
     const isClick = pressedAt && Math.hypot(left - pressedAt[0], top - pressedAt[1]) < 5;
     pressedAt = null;
-    if (!isClick || event.target.closest("button, a, input")) return;
+    if (!isClick) return;
     scene.pointer = [left, top];
     const index = pickAt(left, top);
     if (event.pointerType === "touch") setHovered(index);

@@ -52,17 +52,18 @@ const search = (() => {
     return mask;
   }
 
-  async function run(query) {
+  /** Points found; null where another search came in between. */
+  async function run(query, cause) {
     const count = byId("search-count");
     if (query.trim() === "") {
       asked += 1;
-      filters.set("search", null);
+      filters.set("search", null, cause);
       count.textContent = "";
       return 0;
     }
     const mask = await findRows(query);
-    if (mask === null) return 0;
-    filters.set("search", mask);
+    if (mask === null) return null;
+    filters.set("search", mask, cause);
     const found = mask.reduce((sum, hit) => sum + hit, 0);
     count.textContent = found === 0 ? "nothing found" : plural(found, "point");
     announce(count.textContent);
@@ -72,14 +73,13 @@ const search = (() => {
   /** Zoom to what was found. */
   function fitFound() {
     const mask = filters.mask();
-    if (mask === null) return;
-    let [left, bottom, right, top] = [Infinity, Infinity, -Infinity, -Infinity];
-    for (let row = 0; row < data.n; row++) {
-      if (!mask[row]) continue;
-      [left, right] = [Math.min(left, data.positions[2 * row]), Math.max(right, data.positions[2 * row])];
-      [bottom, top] = [Math.min(bottom, data.positions[2 * row + 1]), Math.max(top, data.positions[2 * row + 1])];
-    }
-    if (left <= right) camera.fit([left, bottom, right, top], 600);
+    if (mask !== null) places.flyToRows(rowsWhere(mask));
+  }
+
+  function rowsWhere(mask) {
+    const rows = [];
+    for (let row = 0; row < data.n; row++) if (mask[row]) rows.push(row);
+    return Int32Array.from(rows);
   }
 
   return {
@@ -96,9 +96,9 @@ const search = (() => {
         }
       });
     },
-    set(query) {
+    set(query, cause) {
       input.value = query;
-      return run(query);
+      return run(query, cause);
     },
   };
 })();

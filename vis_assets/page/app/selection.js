@@ -90,14 +90,9 @@ const lasso = (() => {
 
   const isOn = () => button?.getAttribute("aria-pressed") === "true";
 
-  function place(event) {
-    const box = byId("stage").getBoundingClientRect();
-    return [event.clientX - box.left, event.clientY - box.top];
-  }
-
   /** What a press begins: a line, a box, or nothing of ours. */
   function kindOf(event) {
-    if (event.button !== 0 || event.target.closest("button, a, input")) return null;
+    if (event.button !== 0) return null;
     if (event.altKey) return "box";
     return isOn() || event.shiftKey ? "line" : null;
   }
@@ -112,7 +107,7 @@ const lasso = (() => {
     if (kind === null) return;
     event.stopImmediatePropagation();
     byId("stage").setPointerCapture(event.pointerId);
-    drawing = { pointer: event.pointerId, kind, corners: [place(event)], adds: event.ctrlKey || event.metaKey };
+    drawing = { pointer: event.pointerId, kind, corners: [pointerPlace(event)], adds: event.ctrlKey || event.metaKey };
     setHovered(-1);
   }
 
@@ -121,7 +116,7 @@ const lasso = (() => {
     event.stopImmediatePropagation();
     if (event.pointerId !== drawing.pointer) return;
     const { corners } = drawing;
-    const here = place(event);
+    const here = pointerPlace(event);
     if (drawing.kind === "box") corners[1] = here;
     else if (isFarther(here, corners.at(-1), STEP_PX) && corners.length < MOST_CORNERS) corners.push(here);
     draw();
@@ -157,7 +152,7 @@ const lasso = (() => {
 
   /** A press that drew nothing was a click after all. */
   function passClick(event) {
-    const at = place(event);
+    const at = pointerPlace(event);
     if (event.type === "pointerup" && !isOn()) bus.emit("click", { index: pickAt(...at), shift: event.shiftKey, at });
   }
 

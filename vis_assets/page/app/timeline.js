@@ -286,6 +286,7 @@ const timeline = (() => {
       finish();
     });
     parts.svg.addEventListener("pointercancel", () => {
+      if (drag?.hasMoved) finish();
       drag = null;
     });
   }

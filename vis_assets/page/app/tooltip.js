@@ -3,6 +3,7 @@
 const tooltip = (() => {
   const AWAY_PX = 14;
   let box = null;
+  let shown = -1; // the row that it tells of; -1 for a name
 
   function place([left, top]) {
     const [width, height] = camera.size();
@@ -46,7 +47,10 @@ const tooltip = (() => {
     ];
   }
 
-  function show(parts, at) {
+  const placeOf = (row) => camera.project([data.positions[2 * row], data.positions[2 * row + 1]]);
+
+  function show(parts, at, row = -1) {
+    shown = row;
     box.replaceChildren(...parts.filter((part) => part !== null));
     box.hidden = false;
     place(at);
@@ -57,18 +61,19 @@ const tooltip = (() => {
       box = byId("tooltip");
       bus.on("hover", ({ index }) => {
         if (index < 0) box.hidden = true;
-        else show(describePoint(index), scene.pointer ?? camera.project([data.positions[2 * index], data.positions[2 * index + 1]]));
+        else show(describePoint(index), scene.pointer ?? placeOf(index), index);
       });
       bus.on("label", ({ label, at }) => {
         if (label === null) box.hidden = hovered < 0;
         else if (hovered < 0) show(describeLabel(label), at);
       });
       bus.on("view", () => {
-        if (!box.hidden && hovered < 0) box.hidden = true;
+        if (shown < 0) box.hidden = true;
+        else if (!box.hidden) place(placeOf(shown));
       });
     },
     /** Show what is known of a point at its place. */
-    showPoint: (row) => show(describePoint(row), camera.project([data.positions[2 * row], data.positions[2 * row + 1]])),
+    showPoint: (row) => show(describePoint(row), placeOf(row), row),
     hide() {
       box.hidden = true;
     },

@@ -3,7 +3,6 @@
 const topics = (() => {
   const MOST_LISTED = 400;
   let tree = null;
-  let focused = null;
 
   /** Nodes under a cluster of a layer; under null, the topmost. */
   function childrenOf(layer, index) {
@@ -32,7 +31,6 @@ const topics = (() => {
   }
 
   function zoomTo(node) {
-    focused = node;
     camera.fit(node.cluster.box, 600);
     announce(`${node.cluster.name}, ${plural(node.cluster.size, "point")}`);
   }
@@ -72,9 +70,5 @@ const topics = (() => {
       body.append(tree);
       if (nodes.length > MOST_LISTED) body.append(el("p", { class: "note", text: `and ${formatCount(nodes.length - MOST_LISTED)} smaller ones` }));
     },
-    rowsOf,
-    zoomTo,
-    nodes: roots,
-    focused: () => focused,
   };
 })();
