@@ -26,7 +26,7 @@ SNAPSHOT = {
     ),
     "html_map": (
         {"visualization_job", "vectors", "embedding_2d", "cluster_labels", "cluster_names"},
-        {"html", "datamapplot"},
+        {"html"},
         {"page_not_empty"},
     ),
 }

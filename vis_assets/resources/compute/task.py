@@ -32,6 +32,8 @@ KEY_PREFIX = "vis-assets-"
 RUNNING_FILE = "vis_assets_task"
 """File in the worker's folder that holds the key of the task which it performs."""
 DOWNLOADS = "vis_assets_inputs"
+NEWS_SECONDS = 0.2
+"""Time in which the scheduler's news reach a worker."""
 REPORT_SECONDS = 0.1
 """Least time between two reports of progress."""
 _ERROR_CHARACTERS = 500
@@ -84,13 +86,28 @@ def perform(packed: bytes) -> Outcome:
 
     worker = get_worker()
     order: Order = pickle.loads(packed)  # noqa: S301 - from our own run; whoever reaches the scheduler runs code anyway
-    with _one_at_a_time, _running(Path(worker.local_directory), order.key):
+    with _turn(), contextlib.ExitStack() as running:
+        if not _is_wanted(order.key, worker):
+            return Outcome()  # and leaves no key, for which the nanny would end this process
+        running.enter_context(_running(Path(worker.local_directory), order.key))
         if not _is_wanted(order.key, worker):
             return Outcome()
         worker.log_event(order.topic, {"key": order.key, "began": True})
         if order.mark is not None and not Path(order.mark).exists():
             return Outcome(out_of_reach=True)
         return _call(order, worker)
+
+
+@contextlib.contextmanager
+def _turn() -> Iterator[None]:
+    """Wait until no other task works; after that, for the news that this one was given up meanwhile."""
+    if not _one_at_a_time.acquire(blocking=False):
+        _one_at_a_time.acquire()
+        time.sleep(NEWS_SECONDS)
+    try:
+        yield
+    finally:
+        _one_at_a_time.release()
 
 
 def name_of(function: Callable[..., Any]) -> str:

@@ -16,7 +16,7 @@ from distributed import Client, Scheduler
 from vis_assets.errors import ComputeFailed
 from vis_assets.operations.processes import Child, free_port, start
 from vis_assets.resources.compute.dask_compute import DaskCompute, describe_cluster
-from vis_assets.resources.compute.task import KEY_PREFIX
+from vis_assets.resources.compute.task import KEY_PREFIX, RUNNING_FILE
 from vis_assets.resources.object_store import FolderStore
 from vis_assets_tests.integration.wire import eventually
 from vis_assets_tests.resources.compute import work
@@ -88,6 +88,7 @@ def test_who_gives_up_while_waiting_in_a_worker_is_not_computed_for(tmp_path: Pa
         pids: list[int] = []
         first = threading.Thread(target=lambda: pids.append(compute.run(work.wait_for, tmp_path / "given up")))
         first.start()
+        eventually(lambda: any((tmp_path / "worker").rglob(RUNNING_FILE)), "the first is performed", 30)
         waiting = (address, tmp_path / "child", tmp_path / "doomed")
         child = multiprocessing.get_context("spawn").Process(target=run_in_child, args=waiting)
         child.start()
