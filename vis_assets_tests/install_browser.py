@@ -11,9 +11,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-from vis_assets.operations.chromium import HEADLESS_ARGUMENTS, find_browser
-
-__all__ = ["HEADLESS_ARGUMENTS", "find_browser"]
+from vis_assets.operations.chromium import find_browser
 
 NOTICE = """
 ************************************************************************

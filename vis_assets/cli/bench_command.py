@@ -1,6 +1,7 @@
 """`vis-assets bench`."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -56,8 +57,6 @@ def pipeline(
     --cold, it makes a whole map before the one that counts; above 100,000 points, one of the first 100,000. Up to
     20,000 points three maps are made, and the median counts.
     """
-    from dataclasses import asdict
-
     from rich.console import Console
 
     from vis_assets.operations.bench import data
@@ -89,7 +88,7 @@ def pipeline(
         report.write_text(json.dumps({"machine": machine, **asdict(found)}, indent=2) + "\n")
     if as_json:
         for measured in found.measured:
-            click.echo(json.dumps(measured.as_json()))
+            click.echo(json.dumps(asdict(measured)))
         return
     click.echo(pipeline_heading(found))
     Console().print(pipeline_table(found))
@@ -117,7 +116,7 @@ def jobs(jobs: int, points: int, as_json: bool) -> None:
     say("starting everything; this takes some minutes")
     report = run_jobs(load_settings(), jobs, points, say)
     if as_json:
-        click.echo(json.dumps(report.as_json()))
+        click.echo(json.dumps(asdict(report)))
         return
     Console().print(jobs_table(report))
     for line in machine_lines(describe_machine() | measure_limits()):
@@ -139,7 +138,7 @@ def page(points: int, as_json: bool) -> None:
     found = run_opening(points, load_settings().home.absolute() / "bench" / "pages", say)
     if as_json:
         for opened in found:
-            click.echo(json.dumps(opened.as_json()))
+            click.echo(json.dumps(asdict(opened)))
         return
     Console().print(opening_table(found))
     for line in machine_lines(describe_machine()):

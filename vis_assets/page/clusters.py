@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from vis_assets.page import texts
 from vis_assets.page.boundaries import outline_cluster
-from vis_assets.page.content import ClusterLayer, MapContent
+from vis_assets.page.content import NOISE, ClusterLayer, MapContent
 from vis_assets.page.palette import (
     POINT_LIGHTNESS,
     TEXT_LIGHTNESS_ON_BLACK,
@@ -18,7 +18,6 @@ from vis_assets.page.palette import (
 )
 from vis_assets.protocol.visualization_config import VisualizationConfig
 
-NOISE = -1
 _KEYPHRASES = 8
 _KEYPHRASE_CHARACTERS = 60
 _MOST_LINES = 3

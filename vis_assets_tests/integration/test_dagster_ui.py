@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from vis_assets_tests.install_browser import HEADLESS_ARGUMENTS, find_browser
+from vis_assets.operations.chromium import HEADLESS_ARGUMENTS, find_browser
 from vis_assets_tests.integration.live import Live
 from vis_assets_tests.integration.wire import eventually
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from vis_assets.operations.chromium import HEADLESS_ARGUMENTS, find_browser
 from vis_assets.page.content import MapContent
 from vis_assets.page.fonts import fonts_available
 from vis_assets.page.render import render_page
 from vis_assets.protocol.visualization_config import VisualizationConfig
-from vis_assets_tests.install_browser import HEADLESS_ARGUMENTS, find_browser
 from vis_assets_tests.page.browsing import Browsing, Open, OpenedPage
 
 

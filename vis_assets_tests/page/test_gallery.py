@@ -138,7 +138,8 @@ def test_the_gallery_opens_in_a_browser(addresses: list[str], browser: Any) -> N
         assert tab.locator("img").evaluate("image => image.decode().then(() => image.naturalWidth)") == 960
         assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
         assert tab.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(17, 17, 19)"
-        tab.get_by_text("Map no. 1").click()
+        with tab.expect_navigation():
+            tab.get_by_text("Map no. 1").click()
         assert tab.title() == "the map"
     tab.close()
     assert complaints == []

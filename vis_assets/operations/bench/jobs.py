@@ -7,9 +7,8 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from vis_assets.errors import ComputeFailed
 from vis_assets.operations.bench.machine import busy_cpu_seconds
@@ -53,10 +52,6 @@ class JobsReport:
     jobs_per_minute: float
     cpu_seconds_per_job: float
     noop: NoopReport
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the object that `--json` prints."""
-        return asdict(self)
 
 
 def run_jobs(settings: Settings, jobs: int, points: int, say: Callable[[str], None]) -> JobsReport:

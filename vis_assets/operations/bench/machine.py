@@ -31,7 +31,7 @@ PACKAGES = (
 def describe_machine() -> dict[str, Any]:
     """Return cpu, cores (that this process may use), memory_bytes, system, python and the versions of the packages."""
     return {
-        "cpu": _first_value(Path("/proc/cpuinfo"), "model name") or platform.processor(),
+        "cpu": first_value(Path("/proc/cpuinfo"), "model name") or platform.processor(),
         "cores": len(os.sched_getaffinity(0)),
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         "system": platform.platform(),
@@ -62,7 +62,7 @@ def measure_limits() -> dict[str, float]:
 
 def peak_rss_bytes() -> int:
     """Return the most memory that this process has ever had resident, without its children."""
-    return int(_first_value(Path("/proc/self/status"), "VmHWM").split()[0]) * 1024
+    return int(first_value(Path("/proc/self/status"), "VmHWM").split()[0]) * 1024
 
 
 def busy_cpu_seconds() -> float:
@@ -80,7 +80,8 @@ def _best_seconds(work: Callable[[], object]) -> float:
     return best
 
 
-def _first_value(path: Path, key: str) -> str:
+def first_value(path: Path, key: str) -> str:
+    """Return what stands after `key:` in the first such line of a file, "" where there is none."""
     lines = path.read_text().splitlines() if path.exists() else []
     return next((line.partition(":")[2].strip() for line in lines if line.partition(":")[0].strip() == key), "")
 

@@ -9,14 +9,15 @@ import tarfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from vis_assets.errors import InvalidSetting
+from vis_assets.operations.bench.machine import first_value
 from vis_assets.operations.chromium import HEADLESS_ARGUMENTS, find_browser
 from vis_assets.page.fonts import find_npm
 
@@ -60,10 +61,6 @@ class Opened:
     open_seconds: float
     memory_bytes: int
     drag_seconds: float
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the object that `--json` prints."""
-        return asdict(self)
 
 
 def run_opening(points: int, folder: Path, say: Callable[[str], None]) -> list[Opened]:
@@ -197,10 +194,8 @@ def _memory_bytes(browser: "Browser") -> int:
 
 
 def _pss_bytes(pid: int) -> int:
-    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-        if line.startswith("Pss:"):
-            return int(line.split()[1]) * 1024
-    return 0
+    said = first_value(Path(f"/proc/{pid}/smaps_rollup"), "Pss")
+    return int(said.split()[0]) * 1024 if said else 0
 
 
 def _drag(tab: "Page") -> float:

@@ -1,5 +1,12 @@
 // What is bright: masks of points by name; a point is shown where all of them let it through.
 
+/** 1 for each of these rows, 0 for all others. */
+function maskOfRows(rows) {
+  const mask = new Uint8Array(data.n);
+  for (const row of rows) mask[row] = 1;
+  return mask;
+}
+
 const filters = (() => {
   const masks = new Map();
   let shown = null; // Uint8Array, or null where nothing is filtered

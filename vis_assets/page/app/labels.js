@@ -156,7 +156,7 @@ const labels = (() => {
     byId("stage").addEventListener("pointerleave", () => point(-1, -1));
     bus.on("click", ({ index, at: place }) => {
       const found = index < 0 ? at(...place) : null;
-      if (found) camera.fit(found.cluster.box, 600);
+      if (found) places.flyToTopic(found.layer, found.index);
     });
   }
 

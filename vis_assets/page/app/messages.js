@@ -230,14 +230,8 @@ const commands = (() => {
     }
     const rows = targets.rowsOf(message);
     if (rows === null) for (const name of filters.names()) if (name === API || name.startsWith(`${API}:`)) filters.set(name, null);
-    if (rows !== null) filters.set(API, maskOf(rows));
+    if (rows !== null) filters.set(API, maskOfRows(rows));
     return ["filter", reports.filter()];
-  }
-
-  function maskOf(rows) {
-    const mask = new Uint8Array(data.n);
-    for (const row of rows) mask[row] = 1;
-    return mask;
   }
 
   function colorBy(message) {

@@ -15,10 +15,7 @@ const selection = (() => {
     /** 1 for each chosen point, or null where none is chosen. */
     mask() {
       if (rows.length === 0) return null;
-      if (chosen === null) {
-        chosen = new Uint8Array(data.n);
-        for (const row of rows) chosen[row] = 1;
-      }
+      chosen ??= maskOfRows(rows);
       return chosen;
     },
   };

@@ -23,30 +23,25 @@ const topics = (() => {
     return [...nodesOf(top), ...orphans].sort((one, other) => other.cluster.size - one.cluster.size);
   }
 
-  function rowsOf({ layer, index }) {
-    const found = [];
-    const own = data.layers[layer].labels;
-    for (let row = 0; row < data.n; row++) if (own[row] === index && filters.passes(row)) found.push(row);
-    return Int32Array.from(found);
-  }
+  const select = ({ layer, index }) => selection.set(places.membersOf(layer, index).filter(filters.passes), "topic");
 
-  function zoomTo(node) {
-    camera.fit(node.cluster.box, 600);
-    announce(`${node.cluster.name}, ${plural(node.cluster.size, "point")}`);
+  function zoomTo({ layer, index, cluster }) {
+    places.flyToTopic(layer, index);
+    announce(`${cluster.name}, ${plural(cluster.size, "point")}`);
   }
 
   function item(node) {
     const { cluster } = node;
     const mark = el("i", { class: "swatch" });
     mark.style.background = cssColor(cluster.color);
-    const name = el("button", { type: "button", class: "name", dir: "auto", text: cluster.name, title: cluster.keyphrases.join(", "), on: { click: () => zoomTo(node), dblclick: () => selection.set(rowsOf(node), "topic") } });
+    const name = el("button", { type: "button", class: "name", dir: "auto", text: cluster.name, title: cluster.keyphrases.join(", "), on: { click: () => zoomTo(node), dblclick: () => select(node) } });
     name.addEventListener("keydown", (event) => {
       if (event.key === "Enter" && event.shiftKey) {
         event.preventDefault();
-        selection.set(rowsOf(node), "topic");
+        select(node);
       }
     });
-    const pick = el("button", { type: "button", class: "pick", title: "Select its points", aria: { label: `Select the points of ${cluster.name}` }, on: { click: () => selection.set(rowsOf(node), "topic") } }, icon(ICONS.box));
+    const pick = el("button", { type: "button", class: "pick", title: "Select its points", aria: { label: `Select the points of ${cluster.name}` }, on: { click: () => select(node) } }, icon(ICONS.box));
     const line = el("span", { class: "line" }, mark, name, el("span", { class: "count", text: formatCount(cluster.size) }), pick);
     const below = childrenOf(node.layer, node.index);
     if (below.length === 0) return el("li", { class: "leaf" }, line);
