@@ -14,13 +14,23 @@
     │   ├── PointsMismatch      two assets of one partition speak of different points
     │   ├── SecretUnreadable    the sealing key is lost and the environment has no substitute
     │   ├── ObjectMissing       the store has no object under that key
+    │   ├── ModelRefused        a language model's server answered, and the answer is no
+    │   │   └── QuestionRefused to this one question; another one may be answered
+    │   ├── BudgetSpent         asking a language model would cost more than the job may
     │   └── JobCanceled         somebody asked for the work to stop
     └── TransientError          the world was in the way: the same job may succeed later
         ├── SourceUnavailable   the vector database cannot be reached, is overloaded or too slow
         ├── StoreUnavailable    the object store cannot be reached or refused a write
         ├── BrokerUnavailable   NATS cannot be reached, or refuses us
         │   └── BrokerRefused   NATS is there, and refuses this one message or request
+        ├── ModelUnavailable    a language model cannot be reached, or its server fails
+        │   ├── ModelTimedOut   it took too long
+        │   └── ModelBusy       it asks to be asked later
+        ├── AnswerUnusable      a language model answered, and not what it was asked for
+        ├── NoModelAnswered     none of a chain of language models gave a usable answer
         └── ComputeFailed       layout, clustering or rendering failed, or ran out of memory
+
+No job ends by an error of a language model: clusters are then named by their keyphrases.
 
 A message says what happened, to what, and what the user can do; it never holds a secret.
 """
@@ -96,6 +106,18 @@ class ObjectMissing(PermanentError):
     """The store has no object under that key."""
 
 
+class ModelRefused(PermanentError):
+    """A language model's server answered, and the answer is no: the key, the model, the quota or the request."""
+
+
+class QuestionRefused(ModelRefused):
+    """A language model's server refused one question, which may be too long; another one may be answered."""
+
+
+class BudgetSpent(PermanentError):
+    """Asking a language model would cost more than the job may spend."""
+
+
 class JobCanceled(PermanentError):
     """Somebody asked for the work to stop."""
 
@@ -114,6 +136,35 @@ class BrokerUnavailable(TransientError):
 
 class BrokerRefused(BrokerUnavailable):
     """NATS is there, and refuses this one message or request."""
+
+
+class ModelUnavailable(TransientError):
+    """A language model cannot be reached, or its server fails."""
+
+
+class ModelTimedOut(ModelUnavailable):
+    """A language model did not answer in time."""
+
+
+class ModelBusy(ModelUnavailable):
+    """A language model's server asks to be asked later.
+
+    Attributes:
+        retry_after_seconds: how much later, where it says so.
+    """
+
+    def __init__(self, message: str, retry_after_seconds: float | None = None) -> None:
+        """Keep how long to wait."""
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class AnswerUnusable(TransientError):
+    """A language model answered, and not what it was asked for."""
+
+
+class NoModelAnswered(TransientError):
+    """None of a chain of language models gave a usable answer."""
 
 
 class ComputeFailed(TransientError):

@@ -230,6 +230,111 @@ class Settings(BaseSettings):
         ),
     ] = None
 
+    topic_names: Annotated[
+        str,
+        Field(
+            alias="VIS_ASSETS_TOPIC_NAMES",
+            pattern="^(llm|keyphrases|numbers)$",
+            description="What names clusters where a job does not say: `llm` (a language model where one is "
+            "configured, else keyphrases), `keyphrases` or `numbers`",
+        ),
+    ] = "llm"
+    llm_provider: Annotated[
+        str | None,
+        Field(
+            alias="LLM_PROVIDER",
+            pattern=r"^[a-z_]+(/[^\s,]+)?( *, *[a-z_]+(/[^\s,]+)?)*$",
+            description="Language models that name the clusters of jobs without `llm_config`, `provider/model`, "
+            "comma-separated, the first to be asked first, e.g. `openai/gpt-4o-mini, cohere`; unset: keyphrases name "
+            "them",
+        ),
+    ] = None
+    openai_api_key: Annotated[SecretStr | None, Field(alias="OPENAI_API_KEY", description="Key of `openai`")] = None
+    openai_base_url: Annotated[
+        str | None, Field(alias="OPENAI_BASE_URL", description="Address of `openai`; unset: OpenAI's own")
+    ] = None
+    cohere_api_key: Annotated[SecretStr | None, Field(alias="COHERE_API_KEY", description="Key of `cohere`")] = None
+    gemini_api_key: Annotated[SecretStr | None, Field(alias="GEMINI_API_KEY", description="Key of `gemini`")] = None
+    groq_api_key: Annotated[SecretStr | None, Field(alias="GROQ_API_KEY", description="Key of `groq`")] = None
+    nvidia_api_key: Annotated[SecretStr | None, Field(alias="NVIDIA_API_KEY", description="Key of `nvidia`")] = None
+    ollama_base_url: Annotated[
+        str | None,
+        Field(alias="OLLAMA_BASE_URL", description="Address of `ollama`; unset: `http://localhost:11434/v1`"),
+    ] = None
+    vllm_base_url: Annotated[str | None, Field(alias="VLLM_BASE_URL", description="Address of `vllm`")] = None
+    vllm_api_key: Annotated[SecretStr | None, Field(alias="VLLM_API_KEY", description="Key of `vllm`")] = None
+    openai_compatible_base_url: Annotated[
+        str | None,
+        Field(
+            alias="OPENAI_COMPATIBLE_BASE_URL",
+            description="Address of `openai_compatible`, any other server with OpenAI's chat completions",
+        ),
+    ] = None
+    openai_compatible_api_key: Annotated[
+        SecretStr | None, Field(alias="OPENAI_COMPATIBLE_API_KEY", description="Key of `openai_compatible`")
+    ] = None
+    llm_inference_api_url: Annotated[
+        str | None,
+        Field(alias="LLM_INFERENCE_API_URL", description="Address of `internal`, Semantic Explorer's inference API"),
+    ] = None
+    llm_timeout_secs: Annotated[
+        float,
+        Field(alias="VIS_ASSETS_LLM_TIMEOUT_SECS", ge=1, le=600, description="Seconds that one call may take"),
+    ] = 30.0
+    llm_total_secs: Annotated[
+        float,
+        Field(
+            alias="VIS_ASSETS_LLM_TOTAL_SECS",
+            ge=1,
+            description="Seconds that all calls for one map may take; what is left then is named by keyphrases",
+        ),
+    ] = 300.0
+    llm_attempts: Annotated[
+        int,
+        Field(
+            alias="VIS_ASSETS_LLM_ATTEMPTS",
+            ge=1,
+            le=20,
+            description="Times that one model is asked the same before the next one is",
+        ),
+    ] = 3
+    llm_concurrency: Annotated[
+        int,
+        Field(alias="VIS_ASSETS_LLM_CONCURRENCY", ge=1, le=64, description="Calls at the same time, for one map"),
+    ] = 4
+    llm_requests_per_minute: Annotated[
+        float | None,
+        Field(
+            alias="VIS_ASSETS_LLM_REQUESTS_PER_MINUTE",
+            gt=0,
+            description="Calls a minute to one model, for one map; unset: no limit of ours",
+        ),
+    ] = None
+    llm_budget_usd: Annotated[
+        float | None,
+        Field(
+            alias="VIS_ASSETS_LLM_BUDGET_USD",
+            ge=0,
+            description="Most that naming one map may cost, in US dollars; what is left then is named by keyphrases",
+        ),
+    ] = 5.0
+    llm_budget_tokens: Annotated[
+        int | None,
+        Field(
+            alias="VIS_ASSETS_LLM_BUDGET_TOKENS",
+            ge=0,
+            description="Most tokens, of questions and answers, for one map; unset: no limit",
+        ),
+    ] = None
+    llm_prices: Annotated[
+        Path | None,
+        Field(
+            alias="VIS_ASSETS_LLM_PRICES",
+            description="JSON file with prices in US dollars per million tokens, which come before ours: "
+            '`{"openai/gpt-4o-mini": {"input_usd": 0.15, "output_usd": 0.6}}`',
+        ),
+    ] = None
+
     compute: Annotated[
         str,
         Field(
@@ -329,8 +434,16 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _shown_addresses_hold_no_credentials(self) -> Self:
-        """Both are told to people: in errors, in metadata, by `vis-assets config`."""
-        for name, url in (("AWS_ENDPOINT_URL", self.aws_endpoint_url), ("VIS_ASSETS_PUBLIC_URL", self.public_url)):
+        """They are told to people: in errors, in metadata, by `vis-assets config`."""
+        for name, url in (
+            ("AWS_ENDPOINT_URL", self.aws_endpoint_url),
+            ("VIS_ASSETS_PUBLIC_URL", self.public_url),
+            ("OPENAI_BASE_URL", self.openai_base_url),
+            ("OLLAMA_BASE_URL", self.ollama_base_url),
+            ("VLLM_BASE_URL", self.vllm_base_url),
+            ("OPENAI_COMPATIBLE_BASE_URL", self.openai_compatible_base_url),
+            ("LLM_INFERENCE_API_URL", self.llm_inference_api_url),
+        ):
             if "@" in (url or "").partition("://")[2].partition("/")[0]:
                 raise ValueError(f"{name} holds a user or password, and is shown to people; remove them")
         return self

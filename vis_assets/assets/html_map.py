@@ -22,10 +22,10 @@ from vis_assets.assets.partitions import (
 )
 from vis_assets.page.content import ClusterLayer, MapContent, PhraseLists
 from vis_assets.page.fields import FieldChoice, PayloadField, choose_fields
+from vis_assets.page.names_table import names_table
 from vis_assets.page.points_table import names_by_cluster, points_table
 from vis_assets.page.preview import draw_pictures
 from vis_assets.page.render import RenderedPage, render_page
-from vis_assets.page.texts import display_names
 from vis_assets.protocol.stages import Stage
 from vis_assets.protocol.visualization_config import VisualizationConfig
 from vis_assets.resources.compute.contract import Compute, InProcess
@@ -38,7 +38,6 @@ from vis_assets.sources.points import OnProgress, PointSet
 from vis_assets.sources.write_back import PlacedPoints, WriteBackResult
 
 CHECKS = {"page_not_empty": "The page is HTML and holds, or has beside it, the data of its points."}
-KEYPHRASES_IN_LABEL = 3
 MANY_PAYLOADS = 20_000
 """So many payloads are worth the way to a worker."""
 SMALLEST_PAGE_BYTES = 10_000
@@ -77,14 +76,21 @@ def html_map(
     rendered = compute.run(render_page, content, job.visualization_config, str(job.visualization_id))
     report(0.7, 1)
     preview, thumbnail = compute.run(draw_pictures, content, job.visualization_config)
-    named = _as_shown(cluster_names, content)
-    points_file = points_table(content.ids, embedding_2d, cluster_labels, named)
-    around = files_around(job, thumbnail, points_file, vectors.count, len(content.cluster_names), datetime.now(UTC))
+    points_file = points_table(content.ids, embedding_2d, cluster_labels, cluster_names)
+    around = files_around(
+        job,
+        thumbnail,
+        points_file,
+        names_table(cluster_names),
+        vectors.count,
+        len(content.cluster_names),
+        datetime.now(UTC),
+    )
     written = _write_back(
         vector_database,
         visualization_job,
         content,
-        named,
+        cluster_names,
         lambda done, total: report(0.8 + 0.2 * done / total, 1),
     )
     seconds = round(time.perf_counter() - started, 3)
@@ -94,8 +100,9 @@ def html_map(
         "dimension": vectors.dimension,
         "sampled_points": embedding_2d.attrs.get("sampled_points") or vectors.count,
         "html_bytes": rendered.size_bytes,
+        "naming": cluster_names.attrs.get("naming", {}),
         "stage_seconds": _stage_seconds(embedding_2d, cluster_labels, cluster_names) | {"html_map": seconds},
-        "warnings": _warnings(visualization_job, vectors, embedding_2d, cluster_labels, notes),
+        "warnings": _warnings(visualization_job, vectors, (embedding_2d, cluster_labels, cluster_names), notes),
     }
     page = MapPage(page_key(job), rendered.html, rendered.data_files | around, page_metadata(job.job_id, vectors.count))
     context.log.info("page of %d bytes in %.2f s", rendered.size_bytes, seconds)
@@ -117,15 +124,6 @@ def html_map(
         },
     )
     yield _check(rendered)
-
-
-def _as_shown(cluster_names: pd.DataFrame, content: MapContent) -> pd.DataFrame:
-    """The table with the names that the map shows."""
-    shown = cluster_names.copy()
-    for depth, layer in enumerate(content.layers):
-        rows = shown["layer"] == depth if "layer" in shown else shown.index == shown.index
-        shown.loc[rows, "name"] = display_names(layer.names)
-    return shown
 
 
 def _write_back(
@@ -179,7 +177,7 @@ def _layers(cluster_labels: pd.DataFrame, cluster_names: pd.DataFrame) -> list[C
         layers.append(
             ClusterLayer(
                 cluster_labels[column].to_numpy(dtype=np.int32),
-                [label_text(name, phrases) for name, phrases in zip(rows["name"], rows["keyphrases"], strict=True)],
+                rows["name"].tolist(),
                 PhraseLists.of(rows["keyphrases"]),
             )
         )
@@ -198,11 +196,6 @@ def _choose_fields(compute: Compute, vectors: PointSet, config: VisualizationCon
     wanted = None if config.payload_fields is None else [n for n in config.payload_fields if n != vectors.text_field]
     run = compute.run if vectors.count >= MANY_PAYLOADS else InProcess().run
     return run(choose_fields, vectors.table["payload"], wanted, color_by=config.color_by)
-
-
-def label_text(name: str, keyphrases: Sequence[str]) -> str:
-    """What the map writes over a cluster: what sets it apart, or else its name, which is a number."""
-    return ", ".join(keyphrases[:KEYPHRASES_IN_LABEL]) or name
 
 
 def _stats(spec: Spec, vectors: PointSet, content: MapContent) -> dict[str, object]:
@@ -226,15 +219,9 @@ def _stage_seconds(*tables: pd.DataFrame) -> dict[str, float]:
     return {name: table.attrs.get("seconds", 0.0) for name, table in zip(names, tables, strict=True)}
 
 
-def _warnings(
-    spec: Spec,
-    vectors: PointSet,
-    embedding_2d: pd.DataFrame,
-    cluster_labels: pd.DataFrame,
-    notes_on_page: Sequence[str],
-) -> list[str]:
-    notes = [table.attrs.get("notes", ()) for table in (embedding_2d, cluster_labels)]
-    return list(dict.fromkeys([*spec.warnings, *vectors.notes, *notes[0], *notes[1], *notes_on_page]))
+def _warnings(spec: Spec, vectors: PointSet, tables: Sequence[pd.DataFrame], notes_on_page: Sequence[str]) -> list[str]:
+    notes = [note for table in tables for note in table.attrs.get("notes", ())]
+    return list(dict.fromkeys([*spec.warnings, *vectors.notes, *notes, *notes_on_page]))
 
 
 def _check(rendered: RenderedPage) -> AssetCheckResult:

@@ -143,3 +143,45 @@ def page(points: int, as_json: bool) -> None:
     Console().print(opening_table(found))
     for line in machine_lines(describe_machine()):
         click.echo(line)
+
+
+@command.command("names")
+@click.option("--points", type=click.IntRange(100, 100_000), help="Of the demo's corpus.  [default: 10000]")
+@click.option(
+    "--input",
+    "source",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Map this instead: .npy (n, d) with a .jsonl of texts beside it, or .parquet (id, text, vector).",
+)
+@click.option("--table", "shown", type=click.IntRange(0, 10_000), default=0, help="Show so many clusters too.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def names(points: int | None, source: Path | None, shown: int, as_json: bool) -> None:
+    """Measure how well keyphrases, names and exemplars fit documents that they were not made of.
+
+    Of each cluster, half of the documents make them and the others judge. Beside ours stands what a naive namer sees:
+    the first five documents of a cluster, and their ten most frequent words.
+    """
+    import tempfile
+
+    from vis_assets.operations.bench import names as bench
+    from vis_assets.operations.demo_corpus import DEFAULT_POINTS, demo_corpus
+    from vis_assets.settings import load_settings
+
+    if source is not None and points is not None:
+        raise click.UsageError("--points is for the demo's corpus; a file is mapped whole")
+    with tempfile.TemporaryDirectory(prefix="vis-assets-bench-") as folder:
+        if source is not None:
+            found, about = bench.read_file(source, Path(folder)), source.name
+        else:
+            found = demo_corpus(points or DEFAULT_POINTS, load_settings().home.absolute() / "demo")
+            about = "docstrings of the installed packages"
+        report = bench.run_names(found.vectors, found.table["text"].to_pylist(), about, shown, say)
+    if as_json:
+        click.echo(json.dumps(asdict(report), ensure_ascii=False))
+        return
+    for line in bench.names_tables(report):
+        click.echo(line)
+    if report.shown:
+        click.echo("")
+    for line in bench.clusters_table(report.shown) if report.shown else []:
+        click.echo(line)

@@ -14,8 +14,9 @@ def command(points: int) -> None:
     """Make a map of the installed packages' docstrings, end to end.
 
     Starts a NATS server, an S3 server, a Qdrant collection and Dagster on free ports of this machine, publishes a job
-    as a client would, shows its progress, and stops everything again. Needs no keys and no network. The last line of
-    stdout is the terminal result message, as JSON; the exit code is 0 only if the job completed.
+    as a client would, shows its progress, and stops everything again. Needs no keys and no network: where LLM_PROVIDER
+    is unset, a local stand-in for a language model names the topics. The last line of stdout is the terminal result
+    message, as JSON; the exit code is 0 only if the job completed.
     """
     from vis_assets.operations.demo import run_demo
     from vis_assets.protocol.result import is_success

@@ -15,8 +15,9 @@ from vis_assets.cli.terminal import say
 def command(points: int, as_json: bool) -> None:
     """Run everything on this machine, with the Dagster UI, until Ctrl-C.
 
-    Uses the NATS server and the bucket that the environment names, else embedded ones; brings a Qdrant with the demo
-    collection. Prints the addresses when everything is ready. Data stay in VIS_ASSETS_HOME.
+    Uses the NATS server, the bucket and the language models that the environment names, else embedded ones (of a
+    language model, a stand-in); brings a Qdrant with the demo collection. Prints the addresses when everything is
+    ready. Data stay in VIS_ASSETS_HOME.
     """
     from vis_assets.operations.dev import running_dev_stack
     from vis_assets.settings import load_settings

@@ -8,6 +8,7 @@ from vis_assets.assets.partitions import visualization_transforms
 from vis_assets.errors import InvalidJob, PermanentError
 from vis_assets.resources.content_types import PAGE
 from vis_assets.resources.gallery import update_gallery
+from vis_assets.resources.name_books import NAMES
 from vis_assets.resources.object_store import ObjectStore
 from vis_assets.resources.pages import ROOT, gallery_folder
 from vis_assets.sensors.ended_runs import ACTIVE
@@ -44,6 +45,7 @@ def find(partition: str, store: ObjectStore, instance: DagsterInstance) -> Doome
     keys = list(store.keys(f"specs/{partition}/"))
     keys += [key for key in store.keys("assets/") if key.split("/")[2:3] == [partition]]
     keys += [key for key in store.keys(f"{ROOT}/") if key.split("/")[2:3] == [partition]]
+    keys += [key for key in store.keys(f"{NAMES}/") if key.endswith(f"/{partition}.parquet")]
     return Doomed(partition, tuple(keys), instance.has_dynamic_partition(_partitions_name(), partition))
 
 

@@ -1,9 +1,11 @@
 """Checks of every configured connection, each with the way to mend what fails."""
 
 import tempfile
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from nats.aio.client import Client
@@ -11,15 +13,36 @@ from nats.aio.client import Client
 from vis_assets.delivery.access import NatsAccess
 from vis_assets.delivery.connection import NatsConnection
 from vis_assets.delivery.job_stream import ensure_stream, queue_depth
-from vis_assets.errors import VisAssetsError
+from vis_assets.errors import ModelUnavailable, NoModelAnswered, VisAssetsError
+from vis_assets.llm.chain import Link, ModelChain, Patience
+from vis_assets.llm.ledger import Ledger
+from vis_assets.naming.answer import read_names
+from vis_assets.naming.evidence import ClusterEvidence
+from vis_assets.naming.prompt import Request, Style, ask, describe
 from vis_assets.page.fonts import fonts_available
 from vis_assets.resources.compute.dask_compute import describe_cluster
+from vis_assets.resources.language_models import LanguageModels
 from vis_assets.resources.object_store import open_store
 from vis_assets.resources.sealing import open_sealer
+from vis_assets.resources.specs import SpecStore
 from vis_assets.resources.vector_database import access_policy
 from vis_assets.settings import Settings
 from vis_assets.sources.points import SourceRequest
 from vis_assets.sources.qdrant import check_connection
+
+MODELS = "language models"
+NO_MODEL = (
+    "none, so keyphrases name clusters, except those of jobs with an llm_config; LLM_PROVIDER names one for all others"
+)
+_BAKING = ClusterEvidence(
+    layer=0,
+    label=0,
+    parent=-1,
+    size=3,
+    keyphrases=("sourdough bread", "oven", "yeast"),
+    documents=("Sourdough bread needs no yeast from a shop.", "How hot must an oven be for bread?"),
+)
+"""What a model is asked a name for: the smallest question that is like those of jobs."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +61,7 @@ class Finding:
 
 
 def examine(settings: Settings, qdrant_url: str | None = None) -> Iterator[Finding]:
-    """Check each connection in turn.
+    """Check each connection in turn; language models are asked one small question each, which may cost money.
 
     Args:
         settings: of this installation.
@@ -58,6 +81,7 @@ def examine(settings: Settings, qdrant_url: str | None = None) -> Iterator[Findi
     address = settings.dask_scheduler
     if settings.compute == "dask" and address is not None:
         yield _try("compute", lambda: describe_cluster(address))
+    yield from _language_models(settings)
     if qdrant_url is not None:
         key = settings.qdrant_api_key
         request = SourceRequest("qdrant", qdrant_url, "", key.get_secret_value() if key else None)
@@ -69,6 +93,34 @@ def _try(name: str, check: Callable[[], str]) -> Finding:
         return Finding(name, True, check())
     except VisAssetsError as error:
         return Finding(name, False, str(error))
+
+
+def _language_models(settings: Settings) -> Iterator[Finding]:
+    if settings.llm_provider is None:
+        yield Finding(MODELS, True, NO_MODEL)
+        return
+    try:
+        models = LanguageModels(settings, SpecStore(open_store(settings), open_sealer(settings))).of_installation()
+    except VisAssetsError as error:
+        yield Finding(MODELS, False, str(error))
+        return
+    for name, make_link in models:
+        yield _try(name, partial(_ask, make_link))
+
+
+def _ask(make_link: Callable[[], Link]) -> str:
+    """Ask one model for one name, once, as a job asks."""
+    ledger, started = Ledger(), time.perf_counter()
+    question = ask([describe(Request(_BAKING), Style())], Style())
+    try:
+        with ModelChain([make_link()], ledger, Patience(attempts=1)) as chain:
+            chain.ask(question, lambda completion: read_names(completion.text, [_BAKING]))
+    except NoModelAnswered:
+        (fallback,) = ledger.usage.fallbacks
+        raise ModelUnavailable(fallback.reason) from None
+    seconds, used = time.perf_counter() - started, ledger.usage
+    tokens = "tokens (estimated)" if used.estimated_tokens else "tokens"
+    return f"answered in {seconds:.1f} s; {used.input_tokens} + {used.output_tokens} {tokens}"
 
 
 def _nats(settings: Settings) -> str:

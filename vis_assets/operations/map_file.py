@@ -18,16 +18,22 @@ from vis_assets.protocol.job import parse_job
 from vis_assets.protocol.result import Outcome, Status
 from vis_assets.protocol.stages import Stage
 from vis_assets.resources import build_resources
-from vis_assets.resources.content_types import CARD, POINTS, THUMBNAIL
+from vis_assets.resources.content_types import CARD, NAMES, POINTS, THUMBNAIL
+from vis_assets.resources.name_books import NameBooks
+from vis_assets.resources.object_store import open_store
 from vis_assets.resources.pages import MapPage
 from vis_assets.resources.progress import CallbackProgress
 from vis_assets.sensors.ended_runs import describe
-from vis_assets.settings import Settings
+from vis_assets.settings import Settings, load_settings
 
 OWNER = "local"
 _NUMBER = 1
 """Of the transform and the visualization, which in a folder of one map say nothing."""
-_NAMES = {f"{_NUMBER}{THUMBNAIL}": "map.png", f"{_NUMBER}{POINTS}": "points.parquet"}
+_NAMES = {
+    f"{_NUMBER}{THUMBNAIL}": "map.png",
+    f"{_NUMBER}{POINTS}": "points.parquet",
+    f"{_NUMBER}{NAMES}": "names.parquet",
+}
 _ELSEWHERE = {f"{_NUMBER}{CARD}"}
 """What `stats.json` tells."""
 
@@ -49,7 +55,8 @@ def map_file(source: Path, target: Path, config: dict[str, Any], on_progress: Ca
 
     Args:
         source: `X.parquet` with columns id, text, vector; or `X.npy` with `X.jsonl` beside it.
-        target: folder for `map.html`, `map.png`, `points.parquet` and `stats.json`; created when needed.
+        target: folder for `map.html`, `map.png`, `points.parquet`, `names.parquet` and `stats.json`; created when
+            needed.
         config: a `visualization_config`.
         on_progress: called with stage and percent.
 
@@ -69,6 +76,8 @@ def map_file(source: Path, target: Path, config: dict[str, Any], on_progress: Ca
             VIS_ASSETS_LOCAL_ROOT=source.resolve().parent,
         ).model_copy(update={"s3_bucket_name": None, "compute": "in-process"})
         resources = build_resources(settings, CallbackProgress(on_progress))
+        # What a language model is paid for outlives the folder: it lies in the store of the installation.
+        resources["name_books"] = NameBooks(open_store(load_settings()))
         resources["specs"].save(parsed)
         page, outcome = _materialize(parsed.job.partition_key, resources)
     return _write(page, outcome, target)

@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector
 
 from vis_assets.delivery.job_record import JobRecord, JobState
 from vis_assets.operations.health import State, tick_age
+from vis_assets.operations.naming_totals import NamingTotals
 from vis_assets.operations.stage_durations import Histogram
 from vis_assets.operations.watch import Sight
 
@@ -30,6 +31,7 @@ class Facts:
         ready: it would do a job now.
         deaths: process, of Dagster or the Dask cluster -> how often it was started again.
         stages: stage -> durations.
+        naming: who named clusters, and what that took.
         wall: now, seconds since 1970.
         compute_workers: warm workers of the Dask cluster that this worker runs; None where it runs none.
     """
@@ -39,6 +41,7 @@ class Facts:
     ready: bool
     deaths: Mapping[str, int]
     stages: Mapping[str, Histogram]
+    naming: NamingTotals
     wall: float
     compute_workers: int | None = None
 
@@ -96,6 +99,33 @@ def _of_jobs(facts: Facts) -> Iterator[Metric]:
     for stage, histogram in facts.stages.items():
         stages.add_metric([stage], histogram.buckets(), histogram.seconds)
     yield stages
+    yield from _of_names(facts.naming)
+
+
+def _of_names(naming: NamingTotals) -> Iterator[Metric]:
+    calls = CounterMetricFamily(
+        "vis_assets_llm_calls", "Requests to language models, repeated ones too.", labels=["model", "outcome"]
+    )
+    tokens = CounterMetricFamily(
+        "vis_assets_llm_tokens",
+        "Tokens of questions and answers; estimated where the server does not say.",
+        labels=["model", "direction"],
+    )
+    cost = CounterMetricFamily("vis_assets_llm_cost_usd", "Money, where the price is known.", labels=["model"])
+    for model, used in naming.models.items():
+        calls.add_metric([model, "answered"], used.answered)
+        calls.add_metric([model, "failed"], used.failed)
+        tokens.add_metric([model, "input"], used.input_tokens)
+        tokens.add_metric([model, "output"], used.output_tokens)
+        if used.cost_usd is not None:
+            cost.add_metric([model], used.cost_usd)
+    named = CounterMetricFamily("vis_assets_clusters_named", "Clusters, by who named them.", labels=["by"])
+    for who, count in naming.named.items():
+        named.add_metric([who], count)
+    yield from (calls, tokens, cost, named)
+    yield CounterMetricFamily(
+        "vis_assets_names_remembered", "Clusters that kept the name of an earlier run.", value=naming.remembered
+    )
 
 
 def _of_queue(facts: Facts, open_jobs: list[JobRecord]) -> Iterator[Metric]:

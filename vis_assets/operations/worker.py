@@ -26,8 +26,8 @@ from vis_assets.operations.home import child_environment, claim, prepare_home
 from vis_assets.operations.lease import Lease
 from vis_assets.operations.logs import configure_logging
 from vis_assets.operations.maps_server import Answer, Pages, serving_maps
+from vis_assets.operations.materializations import Materializations
 from vis_assets.operations.metrics import CONTENT_TYPE, Facts, exposition
-from vis_assets.operations.stage_durations import StageDurations
 from vis_assets.operations.supervisor import ClusterSupervisor, Supervisor
 from vis_assets.operations.watch import Watch
 from vis_assets.resources.object_store import open_store
@@ -85,7 +85,7 @@ class Worker:
         self._store = open_store(settings)
         self._lease = Lease(settings, new_holder(settings.worker_id))
         self._watch = Watch(settings, self._store)
-        self._durations = StageDurations(home)
+        self._materializations = Materializations(home)
         told = {HOLDER: self._lease.holder, SUPERVISOR: str(os.getpid()), "WORKER_ID": settings.worker_id}
         self._compute: ClusterSupervisor | None = None
         if starts_cluster(settings):
@@ -115,13 +115,13 @@ class Worker:
 
     @contextlib.contextmanager
     def _threads(self) -> Iterator[None]:
-        for thread in (self._lease, self._watch, self._durations):
+        for thread in (self._lease, self._watch, self._materializations):
             thread.open()
         try:
             yield
         finally:
             self._stop_processes()
-            for thread in (self._durations, self._watch, self._lease):
+            for thread in (self._materializations, self._watch, self._lease):
                 thread.close()
 
     def _beat(self) -> None:
@@ -193,7 +193,8 @@ class Worker:
             self._watch.sight,
             not self._reasons(),
             self._deaths(),
-            self._durations.histograms,
+            self._materializations.durations,
+            self._materializations.naming,
             time.time(),
             None if self._compute is None else self._compute.workers,
         )

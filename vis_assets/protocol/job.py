@@ -11,11 +11,12 @@ from enum import StrEnum
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
 from vis_assets.errors import InvalidJob, InvalidMessage
 from vis_assets.protocol.visualization_config import (
     IMAGE_OPTIONS,
+    SAMPLES_PLACEHOLDER,
     VisualizationConfig,
     allowed_values,
     embedded_image,
@@ -98,8 +99,42 @@ class VectorDatabaseConfig(BaseModel):
         return value
 
 
-class LlmConfig(BaseModel):
-    """Which language model names the clusters."""
+class LlmOptions(BaseModel):
+    """How a language model is asked; unknown options are kept, sealed, and not used."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="allow")
+
+    base_url: Annotated[str, Field(min_length=1, max_length=2048)] | None = None
+    temperature: Annotated[float, Field(ge=0.0, le=2.0)] | None = None
+    timeout_seconds: Annotated[float, Field(ge=1.0, le=600.0)] | None = None
+    requests_per_minute: Annotated[float, Field(gt=0.0, le=1_000_000.0)] | None = None
+    max_input_tokens: Annotated[int, Field(ge=500, le=10_000_000)] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_means_default(cls, data: object) -> object:
+        if not isinstance(data, dict):
+            return data
+        return {name: value for name, value in data.items() if value is not None and value != ""}
+
+    @field_validator("base_url")
+    @classmethod
+    def _holds_no_credentials(cls, value: str | None) -> str | None:
+        """The address is told to people; and its parts are judged apart, so they must be what they seem."""
+        try:
+            parts = urlsplit(value or "http://host")
+            is_address = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            is_address = False
+        if not is_address:
+            raise ValueError("is no address such as https://llm.example.com/v1")
+        if "@" in parts.netloc or parts.query or parts.fragment:
+            raise ValueError("must not hold a user, password, query or fragment; put the key into api_key")
+        return value
+
+
+class LanguageModel(BaseModel):
+    """One language model and how to reach it."""
 
     model_config = ConfigDict(strict=True, frozen=True)
 
@@ -107,12 +142,32 @@ class LlmConfig(BaseModel):
     provider: Annotated[str, Field(min_length=1, max_length=64)]
     model: Annotated[str, Field(min_length=1, max_length=255)]
     api_key: SecretStr | None = None
-    config: dict[str, Any] = Field(default_factory=dict, repr=False)
+    config: LlmOptions = Field(default_factory=LlmOptions, repr=False)
 
     @field_validator("config", mode="before")
     @classmethod
     def _null_means_empty(cls, value: object) -> object:
         return {} if value is None else value
+
+
+class LlmConfig(LanguageModel):
+    """Which language models name the clusters.
+
+    Attributes:
+        fallbacks: asked in this order where the model before them gives no usable answer.
+    """
+
+    fallbacks: Annotated[list[LanguageModel], Field(max_length=8)] = Field(default_factory=list, repr=False)
+
+    @field_validator("fallbacks", mode="before")
+    @classmethod
+    def _null_means_none(cls, value: object) -> object:
+        return [] if value is None else value
+
+    @property
+    def chain(self) -> tuple[LanguageModel, ...]:
+        """All models, the first to be asked first."""
+        return (self, *self.fallbacks)
 
 
 class VisualizationTransformJob(BaseModel):
@@ -287,8 +342,22 @@ def _warnings(data: dict[str, Any], job: VisualizationTransformJob) -> list[str]
                 f"visualization_config.{name}: a page loads nothing from the network, so the image at that address is "
                 "not shown; send the image itself as data:image/png;base64,..."
             )
-    if job.llm_config is not None:
-        warnings.append("llm_config is not used yet: clusters are named by number and keyphrases")
+    prompt = job.visualization_config.topic_naming_prompt
+    if prompt is not None and SAMPLES_PLACEHOLDER not in prompt:
+        warnings.append(
+            f"visualization_config.topic_naming_prompt holds no {SAMPLES_PLACEHOLDER}; the documents are put after it"
+        )
+    return warnings + _warnings_of_models(job.llm_config)
+
+
+def _warnings_of_models(llm_config: LlmConfig | None) -> list[str]:
+    """Only the names of unknown options are told, since their values may be secrets."""
+    warnings = []
+    for place, model in enumerate(llm_config.chain if llm_config is not None else ()):
+        unknown = sorted(model.config.model_extra or {})
+        if unknown:
+            where = "llm_config.config" if place == 0 else f"llm_config.fallbacks.{place - 1}.config"
+            warnings.append(f"{where}: unknown options are not used: {', '.join(name[:64] for name in unknown[:50])}")
     return warnings
 
 

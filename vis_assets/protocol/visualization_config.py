@@ -16,6 +16,12 @@ Metric = Literal[
 ]
 """Distances between vectors that a job may ask for, by umap-learn's names."""
 
+TopicNames = Literal["llm", "keyphrases", "numbers"]
+"""What makes the names of clusters."""
+
+SAMPLES_PLACEHOLDER = "{{samples}}"
+"""Where the documents of a cluster stand in a job's own prompt."""
+MAX_PROMPT_CHARACTERS = 8_000
 MAX_IMAGE_CHARACTERS = 500_000
 """Longest image inside a job, as the text of its `data:` URL."""
 IMAGE_OPTIONS = ("logo", "background_image")
@@ -55,6 +61,7 @@ Text = Annotated[str, Field(max_length=500)]
 HexColor = Annotated[str, Field(pattern=r"^#([0-9a-fA-F]{3}|[0-9a-fA-F]{6}|[0-9a-fA-F]{8})$")]
 CssWidth = Annotated[str, Field(pattern=r"^[0-9]{1,5}(\.[0-9]{1,3})?(%|px|vw|em|rem)$")]
 FontFamily = Annotated[str, Field(max_length=200, pattern=r"^[A-Za-z0-9 ,-]*[A-Za-z0-9][A-Za-z0-9 ,-]*$")]
+TopicLanguage = Annotated[str, Field(max_length=40, pattern=r"^[^\W\d_][\w ()-]*$")]
 FieldPath = Annotated[str, Field(min_length=1, max_length=255)]
 Image = Annotated[str, Field(max_length=MAX_IMAGE_CHARACTERS), AfterValidator(_check_image)]
 
@@ -179,9 +186,28 @@ class VisualizationConfig(BaseModel):
     """Greatest width of that line in pixels."""
 
     llm_batch_size: Annotated[int, Field(ge=1, le=100, json_schema_extra={"group": "Naming"})] = 10
-    """Clusters that are named together, one progress message a batch."""
+    """Most clusters that one request to a language model asks names for."""
     samples_per_cluster: Annotated[int, Field(ge=1, le=100, json_schema_extra={"group": "Naming"})] = 5
-    """Example texts kept for each cluster."""
+    """Documents kept as examples of each cluster, and shown to a language model."""
+    llm_sample_tokens: Annotated[int, Field(ge=8, le=4000, json_schema_extra={"group": "Naming"})] = 64
+    """Longest beginning of such a document that a language model is shown, in tokens (estimated)."""
+    topic_names: Annotated[TopicNames | None, Field(json_schema_extra={"group": "Naming"})] = None
+    """What makes the names: `llm` (a language model where one is configured, else keyphrases), `keyphrases`, or
+    `numbers` ("Cluster 7"); null takes `VIS_ASSETS_TOPIC_NAMES`."""
+    topic_language: Annotated[TopicLanguage | None, Field(json_schema_extra={"group": "Naming"})] = None
+    """Language in which a language model writes names, e.g. `German` or `pt-BR`; null means that of the documents."""
+    topic_naming_prompt: Annotated[
+        str | None, Field(max_length=MAX_PROMPT_CHARACTERS, json_schema_extra={"group": "Naming"})
+    ] = None
+    """What a language model is told to do with the documents of a cluster, which take the place of `{{samples}}`; null
+    takes a prompt of our own."""
+    llm_budget_usd: Annotated[float | None, Field(ge=0.0, le=100_000.0, json_schema_extra={"group": "Naming"})] = None
+    """Most that naming may cost, in US dollars; what is left then is named by keyphrases. The installation's own limit
+    holds too."""
+    llm_budget_tokens: Annotated[int | None, Field(ge=0, le=1_000_000_000, json_schema_extra={"group": "Naming"})] = (
+        None
+    )
+    """Most tokens, of questions and answers, that naming may use; what is left then is named by keyphrases."""
 
     @model_validator(mode="before")
     @classmethod

@@ -1,9 +1,11 @@
-"""Dagster resources: the object store and its IO managers, job specs, the point source, compute, progress."""
+"""Dagster resources: the object store and its IO managers, job specs, points, language models, compute, progress."""
 
 from typing import Any
 
 from vis_assets.protocol.subjects import check_template
 from vis_assets.resources.delivered_jobs import DeliveredJobs
+from vis_assets.resources.language_models import LanguageModels
+from vis_assets.resources.name_books import NameBooks
 from vis_assets.resources.object_store import open_store
 from vis_assets.resources.pages import PageIOManager
 from vis_assets.resources.progress import Progress
@@ -44,6 +46,8 @@ def build_resources(settings: Settings, progress: Progress | None = None) -> dic
         "lease": lease_resource(settings),
         "compute": compute_resource(settings, store),
         "vector_database": VectorDatabase(settings, specs),
+        "language_models": LanguageModels(settings, specs),
+        "name_books": NameBooks(store),
         "progress": progress or progress_resource(settings),
         "spec_io_manager": RunSpecIOManager(run_specs),
         "artifact_io_manager": artifact_io_manager(store),

@@ -6,6 +6,7 @@ PAGE: Final = ".html"
 THUMBNAIL: Final = ".png"
 CARD: Final = ".json"
 POINTS: Final = ".points.parquet"
+NAMES: Final = ".names.parquet"
 INDEX_PAGE: Final = "index.html"
 """The gallery of an owner."""
 

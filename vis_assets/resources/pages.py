@@ -7,6 +7,7 @@
         {visualization_id}.png                              picture, 960 x 720
         {visualization_id}.json                             card: title, counts, date, job
         {visualization_id}.points.parquet                   where the points lie and which clusters hold them
+        {visualization_id}.names.parquet                    the clusters: names, keyphrases, exemplars
 
 Of a page without its data inside (`inline_data: false`), these lie in the same folder.
 """
@@ -21,7 +22,7 @@ from vis_assets.errors import PermanentError
 from vis_assets.page import texts
 from vis_assets.page.gallery import MapCard
 from vis_assets.protocol.job import VisualizationTransformJob
-from vis_assets.resources.content_types import CARD, HTML, PAGE, POINTS, THUMBNAIL, content_type
+from vis_assets.resources.content_types import CARD, HTML, NAMES, PAGE, POINTS, THUMBNAIL, content_type
 from vis_assets.resources.gallery import update_gallery
 from vis_assets.resources.object_store import ObjectStore, check_key
 from vis_assets.resources.run_spec import RunSpecs
@@ -70,14 +71,21 @@ def page_key(job: VisualizationTransformJob) -> str:
 
 
 def files_around(
-    job: VisualizationTransformJob, thumbnail: bytes, points_file: bytes, points: int, clusters: int, made_at: datetime
+    job: VisualizationTransformJob,
+    thumbnail: bytes,
+    points_file: bytes,
+    names_file: bytes,
+    points: int,
+    clusters: int,
+    made_at: datetime,
 ) -> dict[str, bytes]:
-    """Name what lies beside every page: `{visualization_id}` and .png, .points.parquet and .json.
+    """Name what lies beside every page: `{visualization_id}` and .png, .points.parquet, .names.parquet and .json.
 
     Args:
         job: whose map it is.
         thumbnail: PNG.
         points_file: Parquet, see `page.points_table`.
+        names_file: Parquet, see `page.names_table`.
         points: number of points.
         clusters: number of clusters of the finest layer.
         made_at: when the page was made, with a time zone.
@@ -85,7 +93,12 @@ def files_around(
     title = texts.clean_start(job.visualization_config.title or job.qdrant_collection_name, _TITLE_CHARACTERS)
     card = MapCard(title=title, points=points, clusters=clusters, made_at=made_at, job_id=job.job_id)
     name = str(job.visualization_id)
-    return {name + THUMBNAIL: thumbnail, name + POINTS: points_file, name + CARD: card.to_json()}
+    return {
+        name + THUMBNAIL: thumbnail,
+        name + POINTS: points_file,
+        name + NAMES: names_file,
+        name + CARD: card.to_json(),
+    }
 
 
 def page_metadata(job_id: str, points: int) -> dict[str, str]:

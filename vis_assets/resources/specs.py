@@ -10,6 +10,8 @@ from vis_assets.errors import InvalidJob, ObjectMissing, SecretUnreadable
 from vis_assets.protocol.job import (
     Dialect,
     JobEnvelope,
+    LlmConfig,
+    LlmOptions,
     ParsedJob,
     VisualizationTransformJob,
     envelope_of,
@@ -23,6 +25,8 @@ LATEST = "latest"
 QDRANT_KEY = "vector_database_config.api_key"
 LLM_KEY = "llm_config.api_key"
 LLM_OPTIONS = "llm_config.config"
+LLM_FALLBACKS = "llm_config.fallbacks"
+"""Keys and options of all fallbacks together: a JSON list of objects `{api_key, config}`."""
 
 
 @dataclass(frozen=True)
@@ -147,24 +151,39 @@ class SpecStore:
         for path in spec.sealed:
             secret = self.reveal(spec, path) or ""
             part, _, name = path.partition(".")
-            message[part][name] = json.loads(secret) if path == LLM_OPTIONS else secret
+            if path == LLM_FALLBACKS:
+                both = zip(message[part][name], json.loads(secret), strict=True)
+                message[part][name] = [model | hidden for model, hidden in both]
+            else:
+                message[part][name] = json.loads(secret) if path == LLM_OPTIONS else secret
         return json.dumps(in_dialect(message | {"job_id": job_id}, spec.dialect)).encode()
 
     def _seal(self, parsed: ParsedJob) -> Spec:
-        job, sealed = parsed.job, {}
+        job = parsed.job
         database, llm = job.vector_database_config, job.llm_config
-        secrets: dict[str, str] = {}
-        if database.api_key is not None:
-            secrets[QDRANT_KEY] = database.api_key.get_secret_value()
-        if llm is not None and llm.api_key is not None:
-            secrets[LLM_KEY] = llm.api_key.get_secret_value()
-        if llm is not None and llm.config:
-            secrets[LLM_OPTIONS] = json.dumps(llm.config)
-        sealed = {path: self._sealer.seal(secret) for path, secret in secrets.items() if secret}
+        secrets = {QDRANT_KEY: database.api_key.get_secret_value() if database.api_key is not None else ""}
         bare: dict[str, Any] = {"vector_database_config": database.model_copy(update={"api_key": None})}
         if llm is not None:
-            bare["llm_config"] = llm.model_copy(update={"api_key": None, "config": {}})
+            secrets |= _secrets_of(llm)
+            fallbacks = [model.model_copy(update=_HIDDEN) for model in llm.fallbacks]
+            bare["llm_config"] = llm.model_copy(update={**_HIDDEN, "fallbacks": fallbacks})
+        sealed = {path: self._sealer.seal(secret) for path, secret in secrets.items() if secret}
         return Spec(job.model_copy(update=bare), parsed.dialect, parsed.warnings, sealed)
+
+
+_HIDDEN = {"api_key": None, "config": LlmOptions()}
+
+
+def _secrets_of(llm: LlmConfig) -> dict[str, str]:
+    """What is sealed of the language models of a job, "" where there is nothing."""
+    keys = [model.api_key.get_secret_value() if model.api_key is not None else "" for model in llm.chain]
+    options = [model.config.model_dump(exclude_none=True) for model in llm.chain]
+    others = [{"api_key": key, "config": config} for key, config in zip(keys[1:], options[1:], strict=True)]
+    return {
+        LLM_KEY: keys[0],
+        LLM_OPTIONS: json.dumps(options[0]) if options[0] else "",
+        LLM_FALLBACKS: json.dumps(others) if any(keys[1:]) or any(options[1:]) else "",
+    }
 
 
 def _key(partition_key: str, name: str) -> str:

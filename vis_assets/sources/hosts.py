@@ -62,49 +62,50 @@ class Endpoint:
         return _SCHEMES[self.scheme]
 
 
-def judge_host(connection_url: str, policy: AccessPolicy, *, sends_secret: bool) -> Endpoint:
+def judge_host(connection_url: str, policy: AccessPolicy, *, sends_secret: bool, field: str = URL_FIELD) -> Endpoint:
     """Check a connection URL against the policy.
 
     Args:
         connection_url: http, https, grpc or grpcs URL.
         policy: which hosts are allowed.
         sends_secret: whether an API key will travel over the connection.
+        field: where the URL stands, for messages.
 
     Raises:
         InvalidJob: malformed URL, or one with user, password, query or fragment.
         HostNotAllowed: the policy forbids the host, or the key would travel in clear text to an unlisted host.
         SourceUnavailable: the name cannot be resolved.
     """
-    parts = split_url(connection_url)
+    parts = split_url(connection_url, field)
     if parts.scheme not in _SCHEMES:
         raise InvalidJob(
-            f"{URL_FIELD} has the scheme {parts.scheme!r:.40}; use http, https, grpc, grpcs, or file for local data"
+            f"{field} has the scheme {parts.scheme!r:.40}; use http, https, grpc, grpcs, or file for local data"
         )
-    host, port = _host_and_port(parts)
+    host, port = _host_and_port(parts, field)
     endpoint = Endpoint(parts.scheme, host, port, parts.path.rstrip("/"), None)
     if policy.allowed_hosts is not None and _is_listed(host, policy.allowed_hosts):
         return endpoint
     if policy.allowed_hosts is not None and ANY_PUBLIC_HOST not in policy.allowed_hosts:
         raise HostNotAllowed(
-            f"{URL_FIELD} points to {host!r}, which is not in VIS_ASSETS_ALLOWED_HOSTS; the operator can add it"
+            f"{field} points to {host!r}, which is not in VIS_ASSETS_ALLOWED_HOSTS; the operator can add it"
         )
-    address = _judged_address(host)
+    address = _judged_address(host, field)
     if sends_secret and not endpoint.encrypted:
         raise HostNotAllowed(
-            f"{URL_FIELD} would send the API key in clear text to {host!r}; use https:// or grpcs://, "
+            f"{field} would send the API key in clear text to {host!r}; use https:// or grpcs://, "
             "or have the operator list the host in VIS_ASSETS_ALLOWED_HOSTS"
         )
     return Endpoint(endpoint.scheme, host, port, endpoint.path, address)
 
 
-def names_listed_host(connection_url: str, policy: AccessPolicy) -> bool:
+def names_listed_host(connection_url: str, policy: AccessPolicy, field: str = URL_FIELD) -> bool:
     """Whether the operator listed the URL's host by name, and so trusts it with the installation's own key.
 
     Raises:
         InvalidJob: malformed URL.
     """
     return policy.allowed_hosts is not None and _is_listed(
-        _host_and_port(split_url(connection_url))[0], policy.allowed_hosts
+        _host_and_port(split_url(connection_url, field), field)[0], policy.allowed_hosts
     )
 
 
@@ -146,35 +147,35 @@ def require_local(path: Path, local_root: Path) -> Path:
     return path
 
 
-def split_url(connection_url: str) -> SplitResult:
+def split_url(connection_url: str, field: str = URL_FIELD) -> SplitResult:
     """Split a connection URL, refusing what could hide a secret or fool one of two parsers.
 
     Raises:
         InvalidJob: not a URL, or one with user, password, query or fragment; the message never echoes them.
     """
     if _UNSAFE_IN_URL.search(connection_url):
-        raise InvalidJob(f"{URL_FIELD} holds spaces, control characters, backslashes or non-ASCII; write it without")
+        raise InvalidJob(f"{field} holds spaces, control characters, backslashes or non-ASCII; write it without")
     try:
         parts = urlsplit(connection_url)
     except ValueError:
         parts = SplitResult("", "", "", "", "")
     if not parts.scheme:
-        raise InvalidJob(f"{URL_FIELD} is no URL; write it like http://host:6333")
+        raise InvalidJob(f"{field} is no URL; write it like http://host:6333")
     if "@" in parts.netloc or "?" in connection_url or "#" in connection_url:
-        raise InvalidJob(f"{URL_FIELD} must hold no user, password, query or fragment; an API key belongs in api_key")
+        raise InvalidJob(f"{field} must hold no user, password, query or fragment; an API key belongs in api_key")
     return parts
 
 
-def _host_and_port(parts: SplitResult) -> tuple[str, int | None]:
+def _host_and_port(parts: SplitResult, field: str) -> tuple[str, int | None]:
     host = (parts.hostname or "").lower().removesuffix(".")
     if not _HOST.fullmatch(host):
-        raise InvalidJob(f"{URL_FIELD} holds no valid host name; write it like http://host:6333 (IDN as xn--...)")
+        raise InvalidJob(f"{field} holds no valid host name; write it like http://host:6333 (IDN as xn--...)")
     try:
         port = parts.port
     except ValueError:
         port = 0
     if port == 0:
-        raise InvalidJob(f"{URL_FIELD} holds no valid port; use 1 to 65535, for Qdrant 6333 (REST) or 6334 (gRPC)")
+        raise InvalidJob(f"{field} holds no valid port; use 1 to 65535, for Qdrant 6333 (REST) or 6334 (gRPC)")
     return host, port
 
 
@@ -190,19 +191,19 @@ def _canonical(host: str) -> str:
         return bare
 
 
-def _judged_address(host: str) -> str:
-    addresses = _resolve(host)
+def _judged_address(host: str, field: str) -> str:
+    addresses = _resolve(host, field)
     for address in addresses:
         if _is_forbidden(address):
             raise HostNotAllowed(
-                f"{URL_FIELD} points to {host!r}, a loopback, link-local, metadata or otherwise internal address; "
+                f"{field} points to {host!r}, a loopback, link-local, metadata or otherwise internal address; "
                 "the operator can allow it with VIS_ASSETS_ALLOWED_HOSTS"
             )
     # getaddrinfo sorts by RFC 6724, so the first address is one that this machine has a route to.
     return str(addresses[0])
 
 
-def _resolve(host: str) -> list[IPAddress]:
+def _resolve(host: str, field: str) -> list[IPAddress]:
     try:
         return [ipaddress.ip_address(host)]
     except ValueError:
@@ -211,7 +212,7 @@ def _resolve(host: str) -> list[IPAddress]:
         answers = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         raise SourceUnavailable(
-            f"{URL_FIELD}: the host name {host!r} cannot be resolved ({error}); check the name and the DNS"
+            f"{field}: the host name {host!r} cannot be resolved ({error}); check the name and the DNS"
         ) from error
     # The scope of a link-local IPv6 address (fe80::1%eth0) says nothing about whether it is allowed.
     return [ipaddress.ip_address(str(answer[4][0]).partition("%")[0]) for answer in answers]

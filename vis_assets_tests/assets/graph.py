@@ -64,7 +64,7 @@ class Graph:
         }
         pq.write_table(pa.table(table), self.folder / "points.parquet")
 
-    def ask(self, job_id: str = "job", database: Any = None, **config: Any) -> None:
+    def ask(self, job_id: str = "job", database: Any = None, llm_config: Any = None, **config: Any) -> None:
         """Store the spec of a job, on the file unless another database is given."""
         job = {
             "job_id": job_id,
@@ -73,6 +73,7 @@ class Graph:
             "owner": "o",
             "qdrant_collection_name": "points",
             "visualization_config": config,
+            "llm_config": llm_config,
             "vector_database_config": database
             or {
                 "database_type": "parquet",

@@ -3,8 +3,6 @@
 import numpy as np
 import pytest
 
-from vis_assets.assets.cluster_names import NAMES
-from vis_assets.mapping.clustering.layers import MOST_LAYERS
 from vis_assets_tests.assets.graph import Graph, checks, metadata
 from vis_assets_tests.mapping.clustering.test_layers import world
 
@@ -17,8 +15,11 @@ def test_layers_are_columns_of_labels_and_rows_of_names(graph: Graph) -> None:
     """Each layer is a column of `cluster_labels`; its clusters are rows of `cluster_names` with what is theirs."""
     coordinates, continents = world()
     graph.fill(
-        np.ones((len(coordinates), 4), dtype=np.float32),
-        [f"about {ANIMALS[continent]} and item{row}" for row, continent in enumerate(continents)],
+        np.random.default_rng(0).normal(size=(len(coordinates), 4)).astype(np.float32),
+        [
+            f"{ANIMALS[continent]} item{row} word{7 * row} thing{row // 2} of{row % 5}"
+            for row, continent in enumerate(continents)
+        ],
     )
     graph.ask(min_cluster_size=10, samples_per_cluster=4)
     assert graph.run("visualization_job", "vectors").success
@@ -35,8 +36,7 @@ def test_layers_are_columns_of_labels_and_rows_of_names(graph: Graph) -> None:
     assert metadata(result, "cluster_labels")["clusters_by_layer"] == counts
     assert metadata(result, "cluster_names")["clusters_by_layer"] == counts
     assert metadata(result, "cluster_labels")["cluster_count"] == counts[0]
-    assert len(metadata(result, "cluster_names")["clusters"].records) == counts[0]
-    assert len(metadata(result, "cluster_names")["coarser_clusters"].records) == sum(counts[1:])
+    assert len(metadata(result, "cluster_names")["clusters"].splitlines()) == 2 + sum(counts)
 
     expected = [(layer, cluster) for layer, count in enumerate(counts) for cluster in range(count)]
     assert list(zip(names["layer"], names["cluster"], strict=True)) == expected
@@ -44,7 +44,7 @@ def test_layers_are_columns_of_labels_and_rows_of_names(graph: Graph) -> None:
     of_point = labels.set_index("id")
     for row in names.to_dict("records"):
         members = of_point[of_point[columns[row["layer"]]] == row["cluster"]]
-        assert row["name"] == f"{NAMES[row['layer']]} {row['cluster']}"
+        assert row["named_by"] == "keyphrases"
         assert row["size"] == len(members)
         assert len(set(row["exemplar_ids"])) == len(row["exemplar_texts"]) == 4
         assert set(row["exemplar_ids"]) <= set(members.index)
@@ -52,11 +52,6 @@ def test_layers_are_columns_of_labels_and_rows_of_names(graph: Graph) -> None:
         assert {row["parent"]} == (set(members[above[0]]) if above else {-1})
     for row in names[names["layer"] == len(columns) - 1].to_dict("records"):
         assert row["keyphrases"][0] in ANIMALS
-
-
-def test_every_layer_has_a_word_for_its_clusters() -> None:
-    """There are as many kinds of names as there can be layers."""
-    assert len(NAMES) == MOST_LAYERS + 1
 
 
 def test_a_map_of_few_clusters_has_one_layer(graph: Graph) -> None:
@@ -70,4 +65,4 @@ def test_a_map_of_few_clusters_has_one_layer(graph: Graph) -> None:
     assert list(result.asset_value("cluster_labels").columns) == ["id", "cluster", "membership_strength"]
     names = result.asset_value("cluster_names")
     assert (names["layer"].tolist(), names["parent"].tolist()) == ([0, 0], [-1, -1])
-    assert "coarser_clusters" not in metadata(result, "cluster_names")
+    assert metadata(result, "cluster_names")["clusters_by_layer"] == [2]

@@ -88,7 +88,8 @@ def test_a_real_small_map(graph: Graph) -> None:
     told, result = made["told"], made["result"]
     assert told.cluster_count == 3
     names = result.asset_value("cluster_names")
-    assert list(names["name"]) == ["Cluster 0", "Cluster 1", "Cluster 2"]
+    assert list(names["name"]) == ["Apples & Pears", "Wheels & Cars", "Rivers & Sea"]
+    assert set(names["named_by"]) == {"keyphrases"}
     assert list(names["size"]) == sorted(names["size"], reverse=True)
     for phrases, word in zip(names["keyphrases"], ["apples", "wheels", "rivers"], strict=True):
         assert any(word in phrase for phrase in phrases)

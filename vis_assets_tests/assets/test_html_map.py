@@ -58,7 +58,7 @@ def test_everything_of_the_tables_is_on_the_map() -> None:
     assert content.strengths is not None
     assert content.strengths.tolist() == [1, 0.5, 1, 0]
     assert content.fields == (field,)
-    assert [list(layer.names) for layer in content.layers] == [["p, q, r", "C 1"], ["t"], ["u"]]
+    assert [list(layer.names) for layer in content.layers] == [["C 0", "C 1"], ["G 0"], ["R 0"]]
     assert [layer.labels.tolist() for layer in content.layers] == [[0, 0, 1, -1], [0, 0, 0, -1], [0, 0, 0, 0]]
     phrases = [[list(one) for one in layer.keyphrases] for layer in content.layers]
     assert phrases == [[["p", "q", "r", "s"], []], [["t"]], [["u"]]]
@@ -78,7 +78,7 @@ def test_tables_of_earlier_versions_have_one_layer(clusters: pd.DataFrame, named
     """Where either table has no coarser layers the map has the finest one."""
     content = content_of(points(), layout(), clusters, named)
     assert len(content.layers) == 1
-    assert list(content.cluster_names) == ["p, q, r", "C 1"]
+    assert list(content.cluster_names) == ["C 0", "C 1"]
 
 
 def test_a_cluster_without_a_name_is_refused() -> None:

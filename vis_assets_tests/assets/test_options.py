@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vis_assets.protocol.stages import Stage
 from vis_assets.protocol.visualization_config import VisualizationConfig
 from vis_assets_tests.assets.graph import Graph, metadata
 from vis_assets_tests.page.maps import read_meta
@@ -37,7 +36,18 @@ SPECIFIED = {
 }
 """The tables of document 000: parameter and default."""
 
-BESIDE = {"max_points": None, "payload_fields": None, "color_by": None, "write_back": False}
+BESIDE = {
+    "max_points": None,
+    "payload_fields": None,
+    "color_by": None,
+    "write_back": False,
+    "llm_sample_tokens": 64,
+    "topic_names": None,
+    "topic_language": None,
+    "topic_naming_prompt": None,
+    "llm_budget_usd": None,
+    "llm_budget_tokens": None,
+}
 """Options of ours that the document does not have."""
 
 LOOK = {
@@ -82,6 +92,7 @@ SIZES = "page/test_render.py::test_sizes_and_fonts_become_styles"
 PALETTE = "page/test_render.py::test_palette_options_change_colors"
 IMAGES = "page/test_render.py::test_only_images_inside_the_job_reach_the_page"
 
+NAMES = "assets/test_cluster_names.py"
 SHOWN_BY = {
     **dict.fromkeys(LOOK, PLAIN),
     **dict.fromkeys(("title_font_size", "sub_title_font_size", "font_family", "logo_width"), SIZES),
@@ -115,7 +126,13 @@ SHOWN_BY = {
     "label_wrap_width": "page/test_render.py::test_label_wrap_width_breaks_labels",
     "cluster_boundary_polygons": "page/test_render.py::test_cluster_boundary_polygons_adds_outlines",
     "enable_topic_tree": PLAIN,
-    "llm_batch_size": "assets/test_options.py::test_llm_batch_size_is_the_step_of_naming",
+    "llm_batch_size": f"{NAMES}::test_llm_batch_size_is_how_many_a_request_names",
+    "llm_sample_tokens": f"{NAMES}::test_llm_sample_tokens_cut_documents",
+    "topic_names": f"{NAMES}::test_topic_names_says_what_makes_them",
+    "topic_language": f"{NAMES}::test_topic_language_and_prompt_are_asked_with",
+    "topic_naming_prompt": f"{NAMES}::test_topic_language_and_prompt_are_asked_with",
+    "llm_budget_usd": f"{NAMES}::test_a_budget_of_nothing_asks_nobody",
+    "llm_budget_tokens": f"{NAMES}::test_a_budget_of_nothing_asks_nobody",
     "samples_per_cluster": "assets/test_options.py::test_samples_per_cluster_is_how_many_examples_are_kept",
 }
 """Parameter -> the test that shows its effect."""
@@ -139,23 +156,13 @@ def test_a_test_shows_the_effect_of_each_option(name: str) -> None:
 def four_clusters(graph: Graph) -> None:
     """A layout of four clusters of different sizes, and the points below it."""
     sizes = (40, 30, 20, 16)
-    graph.fill(np.ones((sum(sizes), 4), dtype=np.float32))
+    texts = [f"{word} number {i} of its kind" for i, word in enumerate(np.repeat(["ant", "bee", "cat", "dog"], sizes))]
+    graph.fill(np.random.default_rng(1).normal(size=(sum(sizes), 4)).astype(np.float32), texts)
     centres = np.repeat(np.arange(4) * 20.0, sizes)
     noise = np.random.default_rng(0).normal(size=(sum(sizes), 2))
     graph.ask()
     assert graph.run("visualization_job", "vectors").success
     graph.place(np.stack([centres, centres], axis=1) + noise)
-
-
-@pytest.mark.parametrize(("batch", "steps"), [(1, 5), (2, 3), (3, 3), (4, 2), (10, 2)])
-def test_llm_batch_size_is_the_step_of_naming(graph: Graph, batch: int, steps: int) -> None:
-    """Naming four clusters reports its start and one step a batch of `llm_batch_size`."""
-    four_clusters(graph)
-    graph.ask("b", llm_batch_size=batch)
-    assert graph.run("cluster_labels", "cluster_names").success
-    percents = graph.steps_of(Stage.NAMING_CLUSTERS)
-    assert len(percents) == steps
-    assert (percents[0], percents[-1]) == (72, 85)
 
 
 @pytest.mark.parametrize("samples", [1, 5, 25])

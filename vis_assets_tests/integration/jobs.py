@@ -21,6 +21,7 @@ TOPICS = {
 
 QDRANT_KEY = "canary-qdrant-key-of-job-8d1f0c"
 LLM_KEY = "sk-canary-llm-key-of-job-4b7a2e"
+LLM_FALLBACK_KEY = "sk-canary-llm-key-of-fallback-c08e71"
 LLM_OPTION = "canary-llm-option-of-job-91c3d5"
 ENVIRONMENT_SECRETS = {
     "QDRANT_API_KEY": "canary-qdrant-key-of-environment-77aa01",
@@ -102,12 +103,30 @@ def platform_job(keyed_url: str) -> Job:
     }
 
 
+def outage(url: str, llm_url: str) -> Job:
+    """A job all of whose language models are at a server that fails; the last one takes the installation's own key."""
+    place = {"base_url": f"{llm_url}/v1"}
+    fallbacks = [
+        {"provider": "cohere", "model": "down", "api_key": LLM_FALLBACK_KEY, "config": {"base_url": llm_url}},
+        {"provider": "openai", "model": "down-too", "config": place},
+    ]
+    llm = {"provider": "openai", "model": "down", "api_key": LLM_KEY, "config": place, "fallbacks": fallbacks}
+    return job(127, url, llm_config=llm)
+
+
+def numbered(url: str) -> Job:
+    """A job that wants numbers for names, though it names a language model."""
+    llm = {"provider": "openai", "model": "never-asked", "api_key": LLM_KEY}
+    return job(128, url, llm_config=llm, visualization_config={"topic_names": "numbers"})
+
+
 def broken_job(url: str) -> Job:
     """A message with several mistakes, whose ids can be read all the same; and with secrets wherever one may stand."""
     wrong = {"n_neighbors": 1, "min_dist": "near", "metric": "euclid", "token": STRAY_SECRET}
     address = url.replace("://", f"://vis:{URL_PASSWORD}@")
     database = {"database_type": "qdrant", "connection_url": address, "api_key": [QDRANT_KEY]}
-    llm = {"provider": "openai", "api_key": {"key": LLM_KEY}, "config": [LLM_OPTION]}
+    fallbacks = [{"provider": "openai", "api_key": [LLM_FALLBACK_KEY], "config": {"base_url": LLM_OPTION}}]
+    llm = {"provider": "openai", "api_key": {"key": LLM_KEY}, "config": [LLM_OPTION], "fallbacks": fallbacks}
     secrets = {"vector_database_config": database, "llm_config": llm, "password": STRAY_SECRET}
     return job(131, url, job_id="several-mistakes", qdrant_collection_name="", visualization_config=wrong, **secrets)
 

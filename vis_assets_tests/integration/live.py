@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from vis_assets.operations.demo_corpus import demo_corpus
+from vis_assets.operations.embedded_llm import EmbeddedLlm, ServerError
 from vis_assets.operations.embedded_qdrant import EmbeddedQdrant
 from vis_assets.operations.maps_server import serving_maps
 from vis_assets.operations.processes import find_program, free_port, listens, start, wait_until
@@ -45,6 +46,8 @@ class Sent:
     platform: jobs.Job
     first: jobs.Job
     second: jobs.Job
+    outage: jobs.Job
+    numbered: jobs.Job
     big: jobs.Job
 
 
@@ -69,6 +72,10 @@ class Live:
     qdrant_url: str
     keyed_qdrant_url: str
     maps_url: str
+    llm: EmbeddedLlm
+    """What the installation's providers `openai` and `internal` lead to, so that no test asks a real one."""
+    failing_llm: EmbeddedLlm
+    """Answers nothing but errors, which echo keys and questions."""
     sent: Sent
 
     @property
@@ -144,12 +151,17 @@ def _running() -> Iterator[Live]:
         jobs.fill(qdrant)
         jobs.fill(keyed)
         docstrings = until_exit.enter_context(EmbeddedQdrant())
+        llm = until_exit.enter_context(EmbeddedLlm())
+        failing_llm = until_exit.enter_context(EmbeddedLlm(every=ServerError(503)))
         maps_port = free_port()
         overrides = {
             **jobs.ENVIRONMENT_SECRETS,
             "NATS_URL": nats_url,
             "VIS_ASSETS_ALLOWED_HOSTS": "127.0.0.1,localhost",
             "HEALTH_CHECK_PORT": str(maps_port),
+            "OPENAI_BASE_URL": llm.openai_url,
+            "LLM_INFERENCE_API_URL": llm.url,
+            "VIS_ASSETS_LLM_ATTEMPTS": "2",
         }
         settings = Settings(VIS_ASSETS_HOME=folder / "home", MAX_CONCURRENT_JOBS=RUNS_AT_ONCE)
         with pytest.MonkeyPatch.context() as environment:
@@ -162,7 +174,7 @@ def _running() -> Iterator[Live]:
         until_exit.callback(application.close)
         wiretap = until_exit.enter_context(Wiretap(nats_url))
         eventually(application.has_stream, "the job_queue sensor made the stream of jobs")
-        sent = _send(application, qdrant.url, keyed.url, docstrings.url)
+        sent = _send(application, qdrant.url, keyed.url, docstrings.url, failing_llm.url)
 
         def send_big() -> None:
             corpus = demo_corpus(DOCSTRING_COUNT, folder / "corpus")
@@ -172,7 +184,19 @@ def _running() -> Iterator[Live]:
         until_exit.enter_context(ThreadPoolExecutor(1)).submit(send_big)
         assert stack.dagster_url is not None
         dagster = Dagster(stack.dagster_url)
-        yield Live(folder, stack, application, wiretap, dagster, qdrant.url, keyed.url, maps_url, sent)
+        yield Live(
+            folder,
+            stack,
+            application,
+            wiretap,
+            dagster,
+            qdrant.url,
+            keyed.url,
+            maps_url,
+            llm,
+            failing_llm,
+            sent,
+        )
 
 
 @contextlib.contextmanager
@@ -194,7 +218,7 @@ def _guarded_nats(folder: Path) -> Iterator[str]:
         child.stop()
 
 
-def _send(application: Application, url: str, keyed_url: str, docstrings_url: str) -> Sent:
+def _send(application: Application, url: str, keyed_url: str, docstrings_url: str, failing_llm_url: str) -> Sent:
     """Send every job but the big one, whose collection takes a while to make."""
     broken = {
         "no JSON": application.publish_bytes(jobs.cut_off_message()),
@@ -210,8 +234,10 @@ def _send(application: Application, url: str, keyed_url: str, docstrings_url: st
         platform=jobs.platform_job(keyed_url),
         first=first,
         second=second,
+        outage=jobs.outage(url, failing_llm_url),
+        numbered=jobs.numbered(url),
         big=jobs.job(126, docstrings_url, qdrant_collection_name=DOCSTRINGS),
     )
-    for job in (example, first, *sent.refused.values(), second, sent.platform):
+    for job in (example, first, *sent.refused.values(), second, sent.platform, sent.outage, sent.numbered):
         application.publish(job)
     return sent

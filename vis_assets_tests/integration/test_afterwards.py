@@ -3,6 +3,8 @@
 import gzip
 from pathlib import Path
 
+import httpx
+
 from vis_assets.delivery.connection import NatsConnection
 from vis_assets_tests.canaries import Canaries, files_below, stored_messages
 from vis_assets_tests.integration import jobs
@@ -18,6 +20,7 @@ def canaries(live: Live) -> Canaries:
         {
             "Qdrant key of a job": jobs.QDRANT_KEY,
             "LLM key of a job": jobs.LLM_KEY,
+            "LLM key of a fallback": jobs.LLM_FALLBACK_KEY,
             "LLM option of a job": jobs.LLM_OPTION,
             "password in a URL of a job": jobs.URL_PASSWORD,
             "secret in a key that no job has": jobs.STRAY_SECRET,
@@ -76,6 +79,19 @@ def test_secrets_are_kept_sealed(live: Live) -> None:
     assert b"llm_config.api_key" in spec
     assert b"llm_config.config" in spec
     assert live.application.result(live.sent.platform["job_id"])["status"] == "success", "the key opened the database"
+    assert b'"llm_config.fallbacks"' in live.object("specs/127/latest.json").body
+
+
+def test_language_models_were_given_the_keys(live: Live) -> None:
+    """Keys of jobs, of fallbacks and of the environment went to a server that echoed them, or the search proved nothing."""
+    live.application.result(live.sent.outage["job_id"])
+    own = jobs.ENVIRONMENT_SECRETS["OPENAI_API_KEY"]
+    sent = [request.headers["authorization"] for request in live.failing_llm.requests]
+    assert set(sent) == {f"Bearer {key}" for key in (jobs.LLM_KEY, jobs.LLM_FALLBACK_KEY, own)}
+    request = live.failing_llm.requests[0]
+    address = f"{live.failing_llm.url}{request.path}"
+    answer = httpx.post(address, json=request.body, headers={"Authorization": sent[0]})
+    assert jobs.LLM_KEY in answer.text
 
 
 def test_key_file_is_its_owners(live: Live) -> None:

@@ -11,7 +11,7 @@ LINEAGE = {
     "vectors": {"visualization_job"},
     "embedding_2d": {"visualization_job", "vectors"},
     "cluster_labels": {"visualization_job", "embedding_2d"},
-    "cluster_names": {"visualization_job", "vectors", "embedding_2d", "cluster_labels"},
+    "cluster_names": {"visualization_job", "vectors", "cluster_labels"},
     "html_map": {"visualization_job", "vectors", "embedding_2d", "cluster_labels", "cluster_names"},
 }
 CHECKS = {
@@ -20,6 +20,7 @@ CHECKS = {
     "cluster_names": {"names_unique"},
     "html_map": {"page_not_empty"},
 }
+COLUMNS_OF_NAMES = ["Layer", "Name", "Points", "Keyphrases", "Examples", "Named by"]
 FROM_LABELS_ON = ("cluster_labels", "cluster_names", "html_map")
 MOST_MEMORY_BYTES = 1_500_000_000
 
@@ -48,9 +49,11 @@ def test_metadata_says_what_was_made(live: Live) -> None:
     with urllib.request.urlopen(page["map"]["url"], timeout=30) as answer:  # noqa: S310 - our own address
         assert answer.headers["Content-Type"].startswith("text/html")
         assert answer.read() == live.object(result["htmlS3Key"]).body
-    clusters = live.dagster.metadata("cluster_names", "123")["clusters"]["table"]
-    assert [column["name"] for column in clusters["schema"]["columns"]] == ["name", "points", "keyphrases", "example"]
-    assert len(clusters["records"]) == result["clusterCount"]
+    names = live.dagster.metadata("cluster_names", "123")
+    head, _, *rows = names["clusters"]["mdStr"].splitlines()
+    assert [cell.strip() for cell in head.split("|")[1:-1]] == COLUMNS_OF_NAMES
+    assert len([row for row in rows if row.startswith("| 0 |")]) == result["clusterCount"]
+    assert json.loads(names["llm_usage"]["jsonString"])["named_by"] == result["statsJson"]["naming"]["named_by"]
     sizes = live.dagster.metadata("cluster_labels", "123")["cluster_sizes"]["table"]["records"]
     assert sum(json.loads(row)["points"] for row in sizes) + result["statsJson"]["noise_points"] == 200
     for asset in list(LINEAGE)[1:]:
@@ -89,9 +92,13 @@ def test_launch_by_hand(live: Live) -> None:
 
 
 def test_backfill_from_the_labels_on(live: Live) -> None:
-    """A backfill of several partitions from `cluster_labels` on, with no run config, rewrites the pages, in silence."""
+    """A backfill of several partitions from `cluster_labels` on, with no run config, rewrites the pages, in silence.
+
+    Clusters that are still there keep their names, and no model is asked for them again.
+    """
     results = [live.application.result(job["job_id"]) for job in (live.sent.example, live.sent.platform)]
     said = [live.application.about(result["jobId"]) for result in results]
+    asked = len(live.llm.requests)
     layouts = [live.dagster.metadata("embedding_2d", partition) for partition in ("123", "124")]
     for result in results:
         live.s3().delete_object(Bucket=live.environment["S3_BUCKET_NAME"], Key=result["htmlS3Key"])
@@ -101,6 +108,8 @@ def test_backfill_from_the_labels_on(live: Live) -> None:
         assert page.metadata["job-id"] == result["jobId"]
         assert len(page.body) > 100_000
     assert [live.dagster.metadata("embedding_2d", partition) for partition in ("123", "124")] == layouts
+    assert live.dagster.metadata("cluster_names", "123")["names_remembered"]["intValue"] == 4
+    assert len(live.llm.requests) == asked
     assert [live.application.about(result["jobId"]) for result in results] == said
 
 

@@ -1,5 +1,12 @@
 """A message goes in, messages come out."""
 
+import io
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from vis_assets.resources.content_types import NAMES
+from vis_assets_tests.integration import jobs
 from vis_assets_tests.integration.live import Live
 from vis_assets_tests.integration.wire import TERMINAL, eventually
 
@@ -27,6 +34,12 @@ RANGES = {
 }
 
 
+def names_of(live: Live, page: str) -> list[dict[str, Any]]:
+    """The clusters of the finest layer of a map, from the table beside its page."""
+    table = pq.read_table(io.BytesIO(live.object(page.removesuffix(".html") + NAMES).body))
+    return [row for row in table.to_pylist() if row["layer"] == 0]
+
+
 def test_example_of_the_document_is_answered(live: Live) -> None:
     """The example message of the protocol's document is answered by one result with exactly the documented keys."""
     job = live.sent.example
@@ -44,7 +57,44 @@ def test_example_of_the_document_is_answered(live: Live) -> None:
     assert 0 <= stats["noise_points"] < 50
     assert stats["umap_n_neighbors"] == 15
     assert stats["hdbscan_min_cluster_size"] == 15
-    assert any("llm_config" in warning for warning in stats["warnings"])
+    assert stats["warnings"] == []
+
+
+def test_clusters_are_named_by_the_model_of_the_job(live: Live) -> None:
+    """The model that a job names is asked with the job's key, and its names are on the page and in the table beside."""
+    result = live.application.result(live.sent.example["job_id"])
+    naming = result["statsJson"]["naming"]
+    assert naming["named_by"] == {"openai/gpt-4": 4}
+    assert (naming["named_by_models"], naming["failed_calls"], naming["fallbacks"]) == (4, 0, [])
+    assert naming["calls"] >= 1
+    assert naming["cost_usd"] > 0
+    asked = [request for request in live.llm.requests if request.body.get("model") == "gpt-4"]
+    assert {request.headers["authorization"] for request in asked} == {f"Bearer {jobs.LLM_KEY}"}
+    names = [row["name"] for row in names_of(live, result["htmlS3Key"])]
+    topics = [words.split() for pair in jobs.TOPICS.values() for words in pair]
+    assert sorted(next(t for t in topics if name.split()[0].lower() in t) for name in names) == sorted(topics)
+    page = live.object(result["htmlS3Key"]).body.decode()
+    assert all(name in page for name in names)
+
+
+def test_platform_names_by_its_own_service(live: Live) -> None:
+    """`internal` asks Semantic Explorer's inference service, with the job's own prompt around the documents."""
+    result = live.application.result(live.sent.platform["job_id"])
+    assert result["statsJson"]["naming"]["named_by"] == {"internal/m": result["clusterCount"]}
+    asked = [request for request in live.llm.requests if request.path == "/api/generate"]
+    assert asked
+    assert {request.body["model"] for request in asked} == {"m"}
+    assert all("Name <documents>\\n- caption of " in request.body["prompt"] for request in asked)
+
+
+def test_numbers_are_names_where_they_are_wanted(live: Live) -> None:
+    """`topic_names: numbers` calls clusters by their number, and asks no model, though the job names one."""
+    result = live.application.result(live.sent.numbered["job_id"])
+    assert (result["status"], result["clusterCount"]) == ("completed", 4)
+    assert [row["name"] for row in names_of(live, result["htmlS3Key"])] == [f"Cluster {n}" for n in range(4)]
+    naming = result["statsJson"]["naming"]
+    assert (naming["named_by"], naming["calls"]) == ({"numbers": 4}, 0)
+    assert not any(request.body.get("model") == "never-asked" for request in live.llm.requests)
 
 
 def test_progress_comes_in_order(live: Live) -> None:
@@ -101,9 +151,9 @@ def test_filter_vector_name_and_text_field_are_honoured(live: Live) -> None:
     assert about["point_count"]["intValue"] == 100
     assert about["dimension"]["intValue"] == 16
     assert about["text_field"]["text"] == "caption"
-    records = live.dagster.metadata("cluster_names", "124")["clusters"]["table"]["records"]
-    assert records
-    assert all('"caption of ' in record for record in records)
+    table = names_of(live, result["htmlS3Key"])
+    assert table
+    assert all(text.startswith("caption of ") for row in table for text in row["exemplar_texts"])
 
 
 def test_unknown_keys_are_warned_about(live: Live) -> None:

@@ -9,7 +9,7 @@ what was tried in vain lies in the dead letters. The rows, what the document say
     Validation error   ack, error result      the same
     Qdrant connection  nak                    retrying; a refusal (no collection, no key) ends the job at once
     UMAP/HDBSCAN       report, nak            retrying
-    LLM API failure    numeric labels         the same (no model is asked yet: every label is a number)
+    LLM API failure    numeric labels         keyphrases for names, with a warning and why each model gave none
     S3 upload failure  report, nak            retrying; told once the store is back, which alone knows the dialect
     Timeout            report timeout, nak    "timeout ...", retrying
 
@@ -41,6 +41,7 @@ from vis_assets.errors import BrokerUnavailable, ComputeFailed, StoreUnavailable
 from vis_assets.operations.embedded_qdrant import EmbeddedQdrant
 from vis_assets.operations.embedded_servers import EmbeddedNats, EmbeddedS3, start_nats, start_s3
 from vis_assets.operations.processes import free_port
+from vis_assets_tests.integration import jobs
 from vis_assets_tests.integration.live import Live
 from vis_assets_tests.integration.test_refusals import require_acknowledged, require_clear
 from vis_assets_tests.integration.wire import eventually
@@ -227,14 +228,24 @@ def test_umap_hdbscan(
 
 
 def test_llm_api_failure(live: Live) -> None:
-    """A language model that cannot be reached fails no job: clusters have their numbers, and a warning says why."""
-    job = live.sent.example
-    assert job["llm_config"]["provider"] == "openai"
-    result = live.application.result(job["job_id"])
-    assert (result["status"], result["clusterCount"]) == ("completed", 4)
-    assert any("llm_config" in warning for warning in result["statsJson"]["warnings"])
-    records = live.dagster.metadata("cluster_names", "123")["clusters"]["table"]["records"]
-    assert [json.loads(record)["name"] for record in records] == [f"Cluster {number}" for number in range(4)]
+    """Language models that all fail fail no job: keyphrases name the clusters, and the result says why."""
+    job_id = live.sent.outage["job_id"]
+    result = live.application.result(job_id)
+    assert (result["status"], result["clusterCount"], result["errorMessage"]) == ("completed", 4, None)
+    naming = result["statsJson"]["naming"]
+    assert naming["named_by"] == {"keyphrases": 4}
+    assert naming["failed_calls"] == naming["calls"] == len(live.failing_llm.requests) >= 6
+    fallbacks = {fallback["model"]: fallback["reason"] for fallback in naming["fallbacks"]}
+    assert set(fallbacks) == {"openai/down", "cohere/down", "openai/down-too"}
+    assert all("failed (HTTP 503" in reason for reason in fallbacks.values())
+    (warning,) = result["statsJson"]["warnings"]
+    assert warning.startswith("4 of 4 clusters are named by their keyphrases, not by a language model: ")
+    assert all(reason in warning for reason in fallbacks.values())
+    words = {word for pair in jobs.TOPICS.values() for topic in pair for word in topic.split()}
+    table = live.dagster.metadata("cluster_names", "127")["clusters"]["mdStr"].splitlines()[2:]
+    assert len(table) == 4
+    assert all(row.split("|")[2].split()[0].lower() in words for row in table)
+    assert not any(said["statsJson"].get("stage") == "retrying" for said in live.application.about(job_id))
 
 
 @pytest.fixture

@@ -1,11 +1,14 @@
 """Keyphrases: what sets clusters apart, without repetition, in any script."""
+# ruff: noqa: RUF001 - letters of many alphabets are what some tests are about
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vis_assets.mapping.function_words import BY_LANGUAGE
 from vis_assets.mapping.keyphrases import extract_keyphrases, extract_layer_keyphrases
+from vis_assets_tests.mapping.language_samples import LANGUAGES
 
 CATS = ["The cat sleeps on the warm sofa", "A cat and a kitten play", "The kitten drinks milk", "My cat drinks milk"]
 CODE = [
@@ -69,10 +72,98 @@ def test_per_cluster_limits_the_phrases(per_cluster):
     assert len(phrases) == per_cluster
 
 
+def test_three_words_replace_their_pairs():
+    """Three words that mostly occur together are one phrase, and what is inside of them is not repeated."""
+    texts = ["a gated recurrent unit", "the gated recurrent unit", "gated recurrent unit cells", "a storage unit"]
+    (phrases,) = extract_keyphrases(texts, labelled(0, 0, 0, 0))
+    assert "gated recurrent unit" in phrases
+    assert not {"gated", "recurrent", "gated recurrent", "recurrent unit"} & set(phrases)
+
+
+def test_three_words_do_not_hide_a_commoner_pair():
+    """A pair that occurs mostly on its own stays."""
+    texts = ["neural network", "a neural network", "one neural network", "deep neural network"]
+    (phrases,) = extract_keyphrases(texts, labelled(0, 0, 0, 0))
+    assert "neural network" in phrases
+    assert "deep neural network" not in phrases
+
+
 def test_scripts_without_spaces_have_phrases():
-    """Chinese texts give phrases of two characters, joined without a space."""
-    (phrases,) = extract_keyphrases(["机器学习", "深度学习"], labelled(0, 0))
-    assert phrases[0] == "学习"
+    """Of Chinese texts, the longest run of characters that is nearly as frequent as its parts is the phrase."""
+    assert extract_keyphrases(["机器学习", "深度学习"], labelled(0, 0))[0][0] == "学习"
+    texts = [
+        "机器学习模型",
+        "用机器学习",
+        "这是机器学习的算法",
+        "北京师范大学招生",
+        "今年北京师范大学",
+        "在北京师范大学",
+    ]
+    learning, university = extract_keyphrases(texts, labelled(0, 0, 0, 1, 1, 1))
+    assert learning[0] == "机器学习"
+    assert university[0] == "北京师范大学"
+    assert not {"机器", "器学", "学习", "机器学", "器学习"} & set(learning)
+
+
+def test_mixed_scripts_have_phrases():
+    """Katakana is a word, and joins the Latin words and Han characters beside it; hiragana separates."""
+    texts = [
+        "Python入門の本",
+        "Python入門とデータベース",
+        "データベースの設計を見る",
+        "データ分析について",
+        "データ分析を使う",
+    ]
+    python, analysis = extract_keyphrases(texts, labelled(0, 0, 0, 1, 1))
+    assert "python入門" in python
+    assert "データベース" in python
+    assert analysis == ("データ分析",)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_content_words_come_first_in_any_language(language):
+    """In eight languages, no keyphrase of a topic is a function word, and topics share none."""
+    topics = [topic.texts for topic in LANGUAGES[language]]
+    labels = np.repeat(np.arange(3), [len(texts) for texts in topics]).astype(np.int32)
+    found = extract_keyphrases([text for texts in topics for text in texts], labels)
+    for phrases, topic in zip(found, LANGUAGES[language], strict=True):
+        assert len(phrases) >= 8
+        words = {word for phrase in phrases for word in phrase.split()}
+        assert not words & BY_LANGUAGE.get(language, frozenset())
+        assert any(thing.lower() in " ".join(phrases) for thing in topic.things) or phrases[0] in " ".join(topic.texts)
+    assert sum(map(len, found)) == len({phrase for phrases in found for phrase in phrases})
+
+
+@pytest.mark.parametrize(
+    ("language", "expected"),
+    [
+        ("German", ["butter", "teleskop", "spiel"]),
+        ("French", ["beurre", "télescope", "match"]),
+        ("Spanish", ["aceite", "telescopio", "partido"]),
+        ("Russian", ["рецепт", "телескопа", "матч"]),
+        ("Arabic", ["الزبدة", "التلسكوب", "المباراة"]),
+        ("Korean", ["재료", "망원경", "경기"]),
+        ("Japanese", ["料理", "宇宙望遠鏡", "試合"]),
+        ("Chinese", ["食用油", "望远镜", "足球比赛"]),
+    ],
+)
+def test_topics_are_recognised_in_any_language(language, expected):
+    """In eight languages, what a topic is about is among the first keyphrases."""
+    topics = [topic.texts for topic in LANGUAGES[language]]
+    labels = np.repeat(np.arange(3), [len(texts) for texts in topics]).astype(np.int32)
+    found = extract_keyphrases([text for texts in topics for text in texts], labels)
+    for phrases, word in zip(found, expected, strict=True):
+        assert any(word in phrase for phrase in phrases[:4])
+
+
+def test_nothing_is_common_to_languages_that_are_not_listed():
+    """In a language without a list, words that are as frequent in every cluster come last."""
+    nouns = [("kedi", "köpek", "balık"), ("araba", "otobüs", "tren"), ("elma", "armut", "kiraz")]
+    texts = [f"bu {noun} için bir çok {other}" for group in nouns for noun in group for other in group]
+    for phrases, group in zip(
+        extract_keyphrases(texts, np.repeat(np.arange(3), 9).astype(np.int32)), nouns, strict=True
+    ):
+        assert set(phrases[:3]) == set(group)
 
 
 def test_texts_without_words_have_no_phrases():

@@ -9,10 +9,19 @@ from vis_assets.delivery.leadership import Tick
 from vis_assets.delivery.observation import Queue, Settled
 from vis_assets.operations.health import State
 from vis_assets.operations.metrics import Facts, exposition
+from vis_assets.operations.naming_totals import NamingTotals
 from vis_assets.operations.stage_durations import Histogram
 from vis_assets.operations.watch import Sight, Totals
 
 RECORD = JobRecord("a", "7", 1, "o", (1, 1), "reply")
+TOLD = {
+    "named_by": {"openai/gpt-4o": 5, "keyphrases": 1},
+    "cache_hits": 2,
+    "by_model": {
+        "openai/gpt-4o": {"calls": 3, "failed_calls": 1, "input_tokens": 70, "output_tokens": 9, "cost_usd": 0.25},
+        "vllm/m": {"calls": 1, "failed_calls": 1, "input_tokens": 0, "output_tokens": 0, "cost_usd": None},
+    },
+}
 
 
 def facts(*, leads: bool = True) -> Facts:
@@ -37,12 +46,13 @@ def facts(*, leads: bool = True) -> Facts:
         ready=leads,
         deaths={"daemon": 2},
         stages={"vectors": slow},
+        naming=NamingTotals().plus(TOLD).plus(TOLD),
         wall=1000.0,
     )
 
 
 def told(known: Facts) -> dict[tuple[str, ...], float]:
-    """Read the metrics: name and label values -> value."""
+    """Read the metrics: name and values of its labels, in the order of their names -> value."""
     text = exposition(lambda: known)().decode()
     return {
         (sample.name.removeprefix("vis_assets_"), *sample.labels.values()): sample.value
@@ -75,8 +85,29 @@ def test_durations_are_a_histogram() -> None:
     assert metrics["stage_duration_seconds_sum", "vectors"] == 7000.3
 
 
+def test_language_models_are_counted() -> None:
+    """Calls by outcome, tokens by direction, money where its price is known, and clusters by who named them."""
+    metrics = told(facts())
+    assert (
+        metrics["llm_calls_total", "openai/gpt-4o", "answered"],
+        metrics["llm_calls_total", "vllm/m", "failed"],
+    ) == (4, 2)
+    assert metrics["llm_calls_total", "openai/gpt-4o", "failed"] == 2
+    assert metrics["llm_tokens_total", "input", "openai/gpt-4o"] == 140
+    assert metrics["llm_tokens_total", "output", "openai/gpt-4o"] == 18
+    assert {key: value for key, value in metrics.items() if key[0] == "llm_cost_usd_total"} == {
+        ("llm_cost_usd_total", "openai/gpt-4o"): 0.5
+    }
+    assert (metrics["clusters_named_total", "openai/gpt-4o"], metrics["clusters_named_total", "keyphrases"]) == (10, 2)
+    assert metrics["names_remembered_total",] == 4
+
+
 def test_a_standby_tells_of_itself_only() -> None:
     """What all workers share is told by one of them, so that sums are right."""
     metrics = told(facts(leads=False))
     assert (metrics["leader",], metrics["ready",]) == (0, 0)
-    assert not [name for name, *_ in metrics if name.startswith(("jobs", "retries", "stage", "dead", "tick"))]
+    assert not [
+        name
+        for name, *_ in metrics
+        if name.startswith(("jobs", "retries", "stage", "dead", "tick", "llm", "clusters", "names"))
+    ]

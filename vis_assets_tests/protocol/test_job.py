@@ -103,10 +103,61 @@ def test_hostile_unknown_keys_stay_short_in_the_warning() -> None:
     assert len(warning) < 4000
 
 
-def test_llm_config_is_accepted_with_a_warning() -> None:
-    """A language model may be named and the sender is told that it is not used yet."""
-    assert any("llm_config is not used yet" in warning for warning in parse_job(EXAMPLE).warnings)
-    assert parse_job(worker_job()).warnings == ()
+def test_llm_config_is_accepted() -> None:
+    """A language model may be named, with a chain of others behind it; the sender is warned of nothing."""
+    assert parse_job(EXAMPLE).warnings == ()
+    options = {"base_url": "https://llm.example.com/v1", "temperature": 0.5, "requests_per_minute": 30.0}
+    other = {"provider": "cohere", "model": "command", "api_key": "k", "config": {"timeout_seconds": 5.0}}
+    llm = {"provider": "openai", "model": "gpt-4", "config": options, "fallbacks": [other]}
+    read = parse_job(worker_job(llm_config=llm))
+    assert read.warnings == ()
+    assert read.job.llm_config is not None
+    first, second = read.job.llm_config.chain
+    assert (first.config.base_url, first.config.temperature) == ("https://llm.example.com/v1", 0.5)
+    assert (second.provider, second.config.timeout_seconds) == ("cohere", 5.0)
+
+
+def test_unknown_llm_options_are_told_by_name_only() -> None:
+    """Options of a language model that nobody knows are listed by name, never with their values."""
+    fallback = {"provider": "cohere", "model": "m", "config": {"top_secret": CANARY}}
+    llm = {"provider": "openai", "model": "m", "config": {"organization": CANARY}, "fallbacks": [fallback]}
+    assert parse_job(worker_job(llm_config=llm)).warnings == (
+        "llm_config.config: unknown options are not used: organization",
+        "llm_config.fallbacks.0.config: unknown options are not used: top_secret",
+    )
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "says"),
+    [
+        ("temperature", 3.0, "2"),
+        ("timeout_seconds", 0.0, "1"),
+        ("timeout_seconds", "soon", "number"),
+        ("requests_per_minute", 0.0, "greater than 0"),
+        ("max_input_tokens", 10, "500"),
+        ("base_url", "llm.example.com", "https://llm.example.com/v1"),
+        ("base_url", "ftp://llm.example.com", "https://llm.example.com/v1"),
+        ("base_url", f"https://user:{CANARY}@llm.example.com", "put the key into api_key"),
+        ("base_url", f"https://llm.example.com/?key={CANARY}", "put the key into api_key"),
+    ],
+)
+@pytest.mark.parametrize("is_fallback", [False, True])
+def test_wrong_llm_options_are_refused(option: str, value: object, says: str, is_fallback: bool) -> None:
+    """A wrong option of a language model is named with what is allowed; its value, maybe a secret, is not repeated."""
+    wrong = {"provider": "openai", "model": "m", "config": {option: value}}
+    llm = {"provider": "cohere", "model": "m", "fallbacks": [wrong]} if is_fallback else wrong
+    said = refusal(worker_job(llm_config=llm))
+    assert said.startswith(f"llm_config.{'fallbacks.0.' if is_fallback else ''}config.{option}: ")
+    assert says in said
+    assert CANARY not in said
+
+
+def test_a_prompt_without_a_place_for_documents_is_warned_of() -> None:
+    """The sender of a prompt without {{samples}} is told where the documents go."""
+    config = {"topic_naming_prompt": "Name this."}
+    (warning,) = parse_job(worker_job(visualization_config=config)).warnings
+    assert warning == "visualization_config.topic_naming_prompt holds no {{samples}}; the documents are put after it"
+    assert parse_job(worker_job(visualization_config={"topic_naming_prompt": "Of {{samples}}?"})).warnings == ()
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from vis_assets.errors import InvalidJob, ObjectMissing, PermanentError, SecretU
 from vis_assets.protocol.job import ParsedJob, parse_job
 from vis_assets.resources.object_store import FolderStore, ObjectStore
 from vis_assets.resources.sealing import Sealer
-from vis_assets.resources.specs import LLM_KEY, LLM_OPTIONS, QDRANT_KEY, SpecStore
+from vis_assets.resources.specs import LLM_FALLBACKS, LLM_KEY, LLM_OPTIONS, QDRANT_KEY, SpecStore
 from vis_assets_tests.protocol.messages import CANARY, EXAMPLE, explorer_job, parsed, worker_job
 
 pytestmark = pytest.mark.enable_socket
@@ -26,6 +26,10 @@ SECRETIVE: dict[str, Any] = {
         "model": "gpt-4",
         "api_key": CANARY + "-llm",
         "config": {"organization": CANARY + "-org"},
+        "fallbacks": [
+            {"provider": "ollama", "model": "llama3.2"},
+            {"provider": "cohere", "model": "c", "api_key": CANARY + "-co", "config": {"region": CANARY + "-eu"}},
+        ],
     },
 }
 
@@ -45,7 +49,7 @@ def test_a_stored_job_is_loaded_as_it_was(store: ObjectStore, job: dict[str, Any
     saved = specs.save(read)
     assert specs.load("123") == specs.load("123", read.job.job_id) == saved
     assert (saved.dialect, saved.warnings) == (read.dialect, read.warnings)
-    hidden = {"vector_database_config": {"api_key"}, "llm_config": {"api_key", "config"}}
+    hidden = {"vector_database_config": {"api_key"}, "llm_config": {"api_key", "config", "fallbacks"}}
     assert saved.job.model_dump(exclude=hidden) == read.job.model_dump(exclude=hidden)  # type: ignore[arg-type]
 
 
@@ -64,10 +68,26 @@ def test_no_byte_of_a_secret_is_stored(store: ObjectStore) -> None:
     for key in store.keys(""):
         assert CANARY.encode() not in store.read(key)
     assert CANARY not in repr(spec) + str(spec)
-    assert sorted(spec.sealed) == sorted([QDRANT_KEY, LLM_KEY, LLM_OPTIONS])
+    assert sorted(spec.sealed) == sorted([QDRANT_KEY, LLM_KEY, LLM_OPTIONS, LLM_FALLBACKS])
     assert specs.reveal(spec, QDRANT_KEY) == CANARY + "-qdrant"
     assert specs.reveal(spec, LLM_KEY) == CANARY + "-llm"
     assert json.loads(specs.reveal(spec, LLM_OPTIONS) or "") == {"organization": CANARY + "-org"}
+    assert json.loads(specs.reveal(spec, LLM_FALLBACKS) or "") == [
+        {"api_key": "", "config": {}},
+        {"api_key": CANARY + "-co", "config": {"region": CANARY + "-eu"}},
+    ]
+
+
+def test_a_job_can_be_sent_again_as_it_was(folder_store: FolderStore) -> None:
+    """The message of a stored job holds its secrets again, those of every language model too."""
+    specs = spec_store(folder_store)
+    read = parsed(**SECRETIVE)
+    again = parse_job(json.loads(specs.message(specs.save(read), "again")))
+    assert again.job.llm_config is not None
+    assert again.job.llm_config.fallbacks[1].api_key is not None
+    assert again.job.llm_config.fallbacks[1].api_key.get_secret_value() == CANARY + "-co"
+    hidden = {"job_id": True, "llm_config": {"fallbacks": {0: {"api_key"}}}}
+    assert again.job.model_dump(exclude=hidden) == read.job.model_dump(exclude=hidden)  # type: ignore[arg-type]
 
 
 def test_each_job_keeps_its_spec_and_the_last_is_the_latest(store: ObjectStore) -> None:

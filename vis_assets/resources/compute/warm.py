@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vis_assets.mapping.clustering import cluster
-from vis_assets.mapping.exemplars import select_exemplars
+from vis_assets.mapping.exemplars import gather_evidence
 from vis_assets.mapping.keyphrases import extract_keyphrases
 from vis_assets.mapping.layout import lay_out
 from vis_assets.page.content import MapContent
@@ -145,8 +145,7 @@ def _content(places: npt.NDArray[np.float32]) -> MapContent:
 
 def _describe(content: MapContent) -> None:
     extract_keyphrases(content.hover_texts, content.labels)
-    strengths = np.ones(len(content.labels), dtype=np.float32)
-    select_exemplars(content.coordinates, content.labels, strengths, per_cluster=5)
+    gather_evidence(content.coordinates, (content.labels,), content.hover_texts, metric="cosine", per_cluster=5)
 
 
 def _render(content: MapContent) -> None:

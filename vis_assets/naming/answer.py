@@ -1,0 +1,93 @@
+"""Reading what a language model answered. It is not to be trusted: not its form, and not its content."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from vis_assets.errors import AnswerUnusable
+from vis_assets.naming.distinct import comparable
+from vis_assets.naming.evidence import ClusterEvidence
+from vis_assets.naming.grounding import is_dictated
+from vis_assets.naming.titles import clean_name
+
+_MOST_BRACES = 50
+"""Places in an answer at which JSON is looked for."""
+
+
+@dataclass(frozen=True)
+class ReadNames:
+    """The names of an answer, by position of their cluster in the question.
+
+    Attributes:
+        usable: fit to be shown.
+        refused: what one document dictated, and what several clusters share, though the model was told to tell them
+            apart.
+    """
+
+    usable: Mapping[int, str]
+    refused: Mapping[int, str]
+
+
+def read_names(text: str, clusters: Sequence[ClusterEvidence]) -> ReadNames:
+    """Read the names of an answer, made fit to be shown; what is no name at all is left out.
+
+    Args:
+        text: the answer; JSON, or prose with JSON in it.
+        clusters: that were asked for, c0, c1, ...
+
+    Raises:
+        AnswerUnusable: it holds no names.
+    """
+    found = _find_names(text, len(clusters))
+    cleaned = {place: name for place, raw in found.items() if (name := clean_name(raw))}
+    if not cleaned:
+        raise AnswerUnusable("the answer holds no names in the form that was asked for")
+    shared = Counter(comparable(name) for name in cleaned.values())
+    refused = {
+        place: name
+        for place, name in cleaned.items()
+        if shared[comparable(name)] > 1 or _is_dictated(name, place, clusters)
+    }
+    return ReadNames({place: name for place, name in cleaned.items() if place not in refused}, refused)
+
+
+def _is_dictated(name: str, place: int, clusters: Sequence[ClusterEvidence]) -> bool:
+    own = clusters[place]
+    others = [text for i, other in enumerate(clusters) if i != place for text in other.documents]
+    return is_dictated(name, own.keyphrases, [*own.documents, *own.members], others)
+
+
+def _find_names(text: str, count: int) -> dict[int, str]:
+    """Names by position, from the first JSON value in the text that holds some."""
+    decoder = json.JSONDecoder()
+    start = -1
+    for _ in range(_MOST_BRACES):
+        start = min((at for brace in "{[" if (at := text.find(brace, start + 1)) >= 0), default=-1)
+        if start < 0:
+            break
+        try:
+            value, _ = decoder.raw_decode(text, start)
+        except (ValueError, RecursionError):
+            continue
+        found = _names_in(value, count)
+        if found:
+            return found
+    return {}
+
+
+def _names_in(value: Any, count: int) -> dict[int, str]:
+    """Names in a decoded value: as asked for, a bare list of entries, or an object of names by id."""
+    entries = value.get("names", value) if isinstance(value, Mapping) else value
+    if isinstance(entries, Mapping):
+        entries = [{"id": key, "name": name} for key, name in entries.items()]
+    if not isinstance(entries, list):
+        return {}
+    places = {f"c{place}": place for place in range(count)}
+    found: dict[int, str] = {}
+    for entry in entries:
+        place = places.get(str(entry.get("id"))) if isinstance(entry, Mapping) else None
+        if place is not None and isinstance(entry.get("name"), str):
+            found.setdefault(place, entry["name"])
+    return found

@@ -1,0 +1,99 @@
+"""The book of names: what language models called clusters before, so that a cluster that is still there costs nothing.
+
+A cluster is the same when it holds the same documents, or nearly: after new points came, HDBSCAN draws every border a
+little differently, and names that change with each run would cost money and confuse who knows the map.
+"""
+
+import hashlib
+import json
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from vis_assets.naming.sketch import Sketch
+
+SAME_CLUSTER = 0.75
+"""Share of documents in common (Jaccard index) from which on a cluster is one that was named before."""
+_INDEXED = 16
+"""Hashes of a sketch that are looked up. Two clusters that are the same by the measure above share none of their 16
+smallest with a chance of 1 to 10 million."""
+NO_NAME = ""
+"""In the place of a name: a model was asked, and had none that could be used. It is not asked again for the same."""
+MOST_ENTRIES = 5_000
+"""Names that are kept of one map beyond those it shows now, the latest first."""
+
+
+@dataclass(frozen=True)
+class BookEntry:
+    """A name that a language model gave.
+
+    Attributes:
+        layer: of the cluster.
+        asked: fingerprint of how it was asked, see `fingerprint`.
+        model: who answered, e.g. `openai/gpt-4o-mini`.
+        name: as it was shown; or `NO_NAME`.
+        sketch: of the cluster's documents then.
+    """
+
+    layer: int
+    asked: str
+    model: str
+    name: str
+    sketch: Sketch = field(repr=False)
+
+
+class Book:
+    """Names that were given, to be looked up by cluster."""
+
+    def __init__(self, entries: Iterable[BookEntry] = ()) -> None:
+        """Index the entries; the first of several for the same documents counts."""
+        self._entries: list[BookEntry] = list(entries)
+        self._by_content: dict[tuple[int, str, str], list[int]] = {}
+        self._by_hash: dict[tuple[int, str, int], list[int]] = {}
+        for place, entry in enumerate(self._entries):
+            self._by_content.setdefault((entry.layer, entry.asked, entry.sketch.content), []).append(place)
+            for value in entry.sketch.hashes[:_INDEXED].tolist():
+                self._by_hash.setdefault((entry.layer, entry.asked, value), []).append(place)
+
+    @property
+    def entries(self) -> Sequence[BookEntry]:
+        """All entries, in order."""
+        return self._entries
+
+    def find(self, layer: int, sketch: Sketch, asked: str, models: Collection[str]) -> BookEntry | None:
+        """Return the name that one of these models gave to this cluster, or to one that is nearly the same.
+
+        Args:
+            layer: of the cluster.
+            sketch: of its documents.
+            asked: how it would be asked now.
+            models: that would be asked now; a name by another is not taken.
+        """
+        for place in self._by_content.get((layer, asked, sketch.content), ()):
+            if self._entries[place].model in models:
+                return self._entries[place]
+        best, most = None, SAME_CLUSTER
+        for place in sorted(self._sharing(layer, sketch, asked)):
+            similarity = self._entries[place].sketch.similarity(sketch)
+            if self._entries[place].model in models and similarity >= most and (best is None or similarity > most):
+                best, most = self._entries[place], similarity
+        return best
+
+    def _sharing(self, layer: int, sketch: Sketch, asked: str) -> set[int]:
+        """Entries that share a document with a cluster."""
+        return {
+            place
+            for value in sketch.hashes[:_INDEXED].tolist()
+            for place in self._by_hash.get((layer, asked, value), ())
+        }
+
+
+def fingerprint(version: int, prompt: str | None, language: str | None) -> str:
+    """Return what changes when the same cluster would be asked for in another way."""
+    return hashlib.sha256(json.dumps([version, prompt, language]).encode()).hexdigest()[:16]
+
+
+def turn_page(new: Sequence[BookEntry], old: Sequence[BookEntry]) -> list[BookEntry]:
+    """Return what to keep: the names of this run, then older ones of clusters that it does not have."""
+    known = {(entry.layer, entry.asked, entry.sketch.content, entry.model) for entry in new}
+    kept = [entry for entry in old if (entry.layer, entry.asked, entry.sketch.content, entry.model) not in known]
+    return [*new, *kept[:MOST_ENTRIES]]

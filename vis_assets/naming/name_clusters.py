@@ -1,0 +1,315 @@
+"""Naming all clusters of a map: remembered names first, then a language model, then keyphrases.
+
+Layer by layer, the finest first, since coarse clusters are named by what they are made of:
+
+1. clusters that were named before, and are nearly the same still, keep their name (`book`);
+2. the others are asked for, several a request, near ones together; what has no usable answer is asked for once more;
+3. those whose name clashes with another's are asked for once more, with that name to avoid;
+4. what then has no name is named by its keyphrases, and what still clashes is told apart by rule (`distinct`).
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from vis_assets.errors import AnswerUnusable, BudgetSpent, NoModelAnswered
+from vis_assets.llm.chain import Answer, ModelChain
+from vis_assets.llm.model import Completion
+from vis_assets.naming.answer import ReadNames, read_names
+from vis_assets.naming.book import NO_NAME, Book, BookEntry, fingerprint
+from vis_assets.naming.distinct import comparable, find_clashes, make_distinct
+from vis_assets.naming.evidence import ClusterEvidence, Place, children_of
+from vis_assets.naming.prompt import PROMPT_VERSION, Request, Style, ask, describe, split_into_batches
+from vis_assets.naming.titles import name_of_keyphrases
+
+BY_KEYPHRASES = "keyphrases"
+BY_NUMBER = "numbers"
+ROUNDS = 2
+"""Times that a cluster without a usable answer is asked for."""
+KEYPHRASES_OF_NEIGHBOR = 3
+REASONS_TOLD = 3
+NO_USABLE_ANSWER = "what was answered for them was no name, or one that a single document dictated"
+_NUMBERED = ("Cluster", "Group", "Region", "Continent")
+"""What a cluster is called before its number, by layer, the finest first."""
+
+OnProgress = Callable[[float, float], None]
+
+
+@dataclass(frozen=True)
+class NamingPlan:
+    """How clusters are named.
+
+    Attributes:
+        style: of the questions.
+        batch_size: most clusters of one request.
+        max_input_tokens: of the clusters of one request together.
+        concurrency: requests at the same time.
+    """
+
+    style: Style = field(default_factory=Style)
+    batch_size: int = 10
+    max_input_tokens: int = 12_000
+    concurrency: int = 4
+
+    @property
+    def asked(self) -> str:
+        """Fingerprint of how clusters are asked for."""
+        return fingerprint(PROMPT_VERSION, self.style.prompt, self.style.language)
+
+
+class ClusterName(NamedTuple):
+    """The name of a cluster, and where it is from.
+
+    Attributes:
+        name: fit to be shown, unique on its map.
+        named_by: a language model, e.g. `openai/gpt-4o-mini`; or "keyphrases", or "numbers".
+        is_remembered: whether the model gave it in an earlier run.
+    """
+
+    name: str
+    named_by: str
+    is_remembered: bool = False
+
+
+@dataclass(frozen=True)
+class Naming:
+    """The names of all clusters of a map.
+
+    Attributes:
+        names: in the order of the clusters.
+        entries: what to remember.
+        notes: what a person should know.
+    """
+
+    names: Sequence[ClusterName]
+    entries: Sequence[BookEntry] = ()
+    notes: tuple[str, ...] = ()
+
+
+def number_clusters(clusters: Sequence[ClusterEvidence]) -> Naming:
+    """Name clusters by their number: "Cluster 7", of coarser layers "Group 2", "Region 0", ..."""
+    return Naming([ClusterName(_numbered(cluster), BY_NUMBER) for cluster in clusters])
+
+
+def name_clusters(
+    clusters: Sequence[ClusterEvidence],
+    chain: ModelChain | None = None,
+    plan: NamingPlan | None = None,
+    book: Book | None = None,
+    on_progress: OnProgress = lambda done, total: None,
+    remember: Callable[[Sequence[BookEntry]], None] = lambda entries: None,
+) -> Naming:
+    """Name all clusters of a map.
+
+    Args:
+        clusters: of all layers.
+        chain: the language models to ask; None names by keyphrases.
+        plan: how to ask.
+        book: names of earlier runs.
+        on_progress: called with (clusters named, clusters in all).
+        remember: called after each layer with all names that a model gave so far, so that a run that is killed has not
+            paid for nothing.
+
+    Returns:
+        A name for every cluster; no error of a language model leaves this function.
+    """
+    if chain is None:
+        return Naming(_complete(clusters, {}))
+    session = _Session(clusters, chain, plan or NamingPlan(), book or Book(), on_progress)
+    for layer in sorted({cluster.layer for cluster in clusters}):
+        session.name_layer([cluster for cluster in clusters if cluster.layer == layer])
+        remember(session.finish().entries)
+    return session.finish()
+
+
+class _Session:
+    """The dialogue with the models about one map."""
+
+    def __init__(
+        self, clusters: Sequence[ClusterEvidence], chain: ModelChain, plan: NamingPlan, book: Book, report: OnProgress
+    ) -> None:
+        self.plan = plan
+        self.chosen: dict[Place, ClusterName] = {}
+        self._clusters = clusters
+        self._failures: list[str] = []
+        self._by_place = {cluster.place: cluster for cluster in clusters}
+        self._children = children_of(clusters)
+        self._chain = chain
+        self._book = book
+        self._report = report
+        self._refused: dict[Place, list[str]] = {}
+        self._unnamed_by: dict[Place, str] = {}
+        self._given_up: set[Place] = set()
+        self._is_over = False
+
+    def name_layer(self, clusters: Sequence[ClusterEvidence]) -> None:
+        """Name the clusters of one layer, as far as there are answers."""
+        self._recall(clusters)
+        for round_number in range(1, ROUNDS + 1):
+            missing = [cluster.place for cluster in clusters if cluster.is_telling and self._is_open(cluster.place)]
+            wanted = {place: self._refused.get(place, ()) for place in missing}
+            if not wanted or self._is_over or not self._ask(wanted, is_last=round_number == ROUNDS):
+                break
+        clashing = self._clashes(clusters)
+        if clashing and not self._is_over:
+            self._ask(clashing, is_last=False)
+
+    def finish(self) -> Naming:
+        """Return a name for every cluster, and what to remember of those that a model was asked for."""
+        names = _complete(self._clusters, self.chosen)
+        entries = []
+        for cluster, name in zip(self._clusters, names, strict=True):
+            unnamed_by = self._unnamed_by.get(cluster.place)
+            if cluster.sketch is not None and cluster.place in self.chosen:
+                entries.append(BookEntry(cluster.layer, self.plan.asked, name.named_by, name.name, cluster.sketch))
+            elif cluster.sketch is not None and unnamed_by is not None:
+                entries.append(BookEntry(cluster.layer, self.plan.asked, unnamed_by, NO_NAME, cluster.sketch))
+        return Naming(names, entries, _notes(names, self._failures or [NO_USABLE_ANSWER]))
+
+    def _is_open(self, place: Place) -> bool:
+        """Whether the cluster has no name yet, and may get one."""
+        return place not in self.chosen and place not in self._given_up
+
+    def _recall(self, clusters: Sequence[ClusterEvidence]) -> None:
+        for cluster in clusters:
+            sketch = cluster.sketch
+            entry = self._book.find(cluster.layer, sketch, self.plan.asked, self._chain.names) if sketch else None
+            if entry is not None and entry.name == NO_NAME:
+                self._unnamed_by[cluster.place] = entry.model
+                self._given_up.add(cluster.place)
+            elif entry is not None:
+                self.chosen[cluster.place] = ClusterName(entry.name, entry.model, is_remembered=True)
+        self._report(len(self.chosen), len(self._by_place))
+
+    def _ask(self, wanted: Mapping[Place, Sequence[str]], *, is_last: bool) -> bool:
+        """Ask for clusters, each with names to avoid, and keep the answers; return whether any model answered.
+
+        In the last round an answer of which no name can be used is none, so that the next model has its turn.
+        """
+        clusters = sorted((self._by_place[place] for place in wanted), key=self._lineage)
+        described = [describe(self._request(cluster, wanted[cluster.place]), self.plan.style) for cluster in clusters]
+        batches = split_into_batches(described, self.plan.batch_size, self.plan.max_input_tokens)
+        answered = False
+        with ThreadPoolExecutor(self.plan.concurrency, thread_name_prefix="naming") as pool:
+            asked = {
+                pool.submit(
+                    self._ask_batch, [clusters[i] for i in batch], [described[i] for i in batch], is_last
+                ): batch
+                for batch in batches
+            }
+            for future in as_completed(asked):
+                answered |= self._keep(future, [clusters[i] for i in asked[future]], wanted)
+        return answered
+
+    def _ask_batch(
+        self, clusters: Sequence[ClusterEvidence], described: Sequence[Mapping[str, object]], is_last: bool
+    ) -> Answer[ReadNames]:
+        def read(completion: Completion) -> ReadNames:
+            found = read_names(completion.text, clusters)
+            if is_last and not found.usable:
+                raise AnswerUnusable("all names in the answer are dictated by single documents, or given several times")
+            return found
+
+        return self._chain.ask(ask(described, self.plan.style), read)
+
+    def _keep(
+        self,
+        future: "Future[Answer[ReadNames]]",
+        clusters: Sequence[ClusterEvidence],
+        wanted: Mapping[Place, Sequence[str]],
+    ) -> bool:
+        try:
+            answer = future.result()
+        except (NoModelAnswered, BudgetSpent) as error:
+            self._failures.append(str(error))
+            self._is_over |= isinstance(error, BudgetSpent)
+            return False
+        for position, cluster in enumerate(clusters):
+            if position not in answer.value.usable:
+                self._unnamed_by[cluster.place] = answer.model
+        for position, name in answer.value.refused.items():
+            self._refused.setdefault(clusters[position].place, []).append(name)
+        for position, name in answer.value.usable.items():
+            place = clusters[position].place
+            if comparable(name) not in {comparable(avoided) for avoided in wanted[place]}:
+                self.chosen[place] = ClusterName(name, answer.model)
+        self._report(len(self.chosen), len(self._by_place))
+        return True
+
+    def _clashes(self, clusters: Sequence[ClusterEvidence]) -> dict[Place, Sequence[str]]:
+        """Clusters of a layer that must be asked for again, with the names that they must not get.
+
+        Remembered names stay, and of new ones that of the biggest cluster: its label is the least.
+        """
+        named = sorted(
+            (cluster.place for cluster in clusters if cluster.place in self.chosen),
+            key=lambda place: (not self.chosen[place].is_remembered, place),
+        )
+        finer = {comparable(name.name): name.name for place, name in self.chosen.items() if place not in set(named)}
+        names = [self.chosen[place].name for place in named]
+        avoid: dict[Place, list[str]] = {}
+        for group in find_clashes(names):
+            for position in group[1:]:
+                avoid.setdefault(named[position], []).extend(dict.fromkeys(names[other] for other in group))
+        for place, name in zip(named, names, strict=True):
+            if comparable(name) in finer:
+                avoid.setdefault(place, []).append(finer[comparable(name)])
+        return {place: taken for place, taken in avoid.items() if not self.chosen[place].is_remembered}
+
+    def _request(self, cluster: ClusterEvidence, avoid: Sequence[str]) -> Request:
+        neighbors = (self._by_place.get((cluster.layer, label)) for label in cluster.neighbors)
+        return Request(
+            cluster,
+            neighbors=[self._called(neighbor) for neighbor in neighbors if neighbor is not None],
+            children=[self._called(child) for child in self._children.get(cluster.place, ())],
+            avoid=avoid,
+        )
+
+    def _called(self, cluster: ClusterEvidence) -> str:
+        """Its name, or what it is about until it has one."""
+        known = self.chosen.get(cluster.place)
+        return known.name if known is not None else ", ".join(cluster.keyphrases[:KEYPHRASES_OF_NEIGHBOR])
+
+    def _lineage(self, cluster: ClusterEvidence) -> tuple[int, ...]:
+        """The labels from the coarsest cluster down to this one: in this order, near clusters follow each other."""
+        return (*reversed([one.parent for one in self._ancestry(cluster)]), cluster.label)
+
+    def _ancestry(self, cluster: ClusterEvidence) -> Iterator[ClusterEvidence]:
+        """The cluster, the one that it is in, and so on."""
+        step: ClusterEvidence | None = cluster
+        while step is not None:
+            yield step
+            step = self._by_place.get((step.layer + 1, step.parent))
+
+
+def _complete(clusters: Sequence[ClusterEvidence], chosen: Mapping[Place, ClusterName]) -> list[ClusterName]:
+    """Name by keyphrases what has no name yet, and tell apart what a reader could confuse."""
+    drafts = [chosen.get(cluster.place) or _name_without_model(cluster) for cluster in clusters]
+    names = make_distinct(
+        [draft.name for draft in drafts],
+        [cluster.keyphrases for cluster in clusters],
+        [cluster.layer for cluster in clusters],
+        [draft.is_remembered for draft in drafts],
+    )
+    return [draft._replace(name=name) for draft, name in zip(drafts, names, strict=True)]
+
+
+def _name_without_model(cluster: ClusterEvidence) -> ClusterName:
+    name = name_of_keyphrases(cluster.keyphrases, [*cluster.documents, *cluster.members])
+    return ClusterName(name, BY_KEYPHRASES) if name else ClusterName(_numbered(cluster), BY_NUMBER)
+
+
+def _numbered(cluster: ClusterEvidence) -> str:
+    return f"{_NUMBERED[min(cluster.layer, len(_NUMBERED) - 1)]} {cluster.label}"
+
+
+def _notes(names: Sequence[ClusterName], failures: Sequence[str]) -> tuple[str, ...]:
+    """Say why some clusters are named by keyphrases though a model was asked."""
+    without = sum(name.named_by == BY_KEYPHRASES for name in names)
+    if not failures or not without:
+        return ()
+    reasons = list(dict.fromkeys(failures))
+    more = f"; and {len(reasons) - REASONS_TOLD} more" if len(reasons) > REASONS_TOLD else ""
+    told = "; ".join(reasons[:REASONS_TOLD])
+    return (f"{without} of {len(names)} clusters are named by their keyphrases, not by a language model: {told}{more}",)

@@ -1,0 +1,61 @@
+"""What people are told of the names of a map."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from vis_assets.llm.ledger import Usage
+from vis_assets.naming.name_clusters import BY_KEYPHRASES, BY_NUMBER, ClusterName
+
+ROWS_SHOWN = 500
+"""Most clusters in the table; it is kept in Dagster's database with each run."""
+KEYPHRASES_SHOWN = 6
+EXEMPLARS_SHOWN = 3
+EXEMPLAR_CHARACTERS = 110
+_COLUMNS = ("Layer", "Name", "Points", "Keyphrases", "Examples", "Named by")
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>()#+!|~$^=-])")
+
+
+def describe_naming(names: Sequence[ClusterName], usage: Usage) -> dict[str, Any]:
+    """Say in plain values who named the clusters, and what that took: `naming` in `statsJson`."""
+    by = Counter(name.named_by for name in names)
+    return {
+        "named_by": dict(by.most_common()),
+        "named_by_models": sum(count for who, count in by.items() if who not in {BY_KEYPHRASES, BY_NUMBER}),
+        "cache_hits": sum(name.is_remembered for name in names),
+        **usage.as_json(),
+    }
+
+
+def markdown_table(cluster_names: pd.DataFrame) -> str:
+    """Write the clusters as a Markdown table. Texts are strangers': whatever means something in Markdown is escaped.
+
+    Args:
+        cluster_names: columns layer, name, size, keyphrases, exemplar_texts, named_by, is_remembered.
+    """
+    lines = [f"| {' | '.join(_COLUMNS)} |", f"|{' --- |' * len(_COLUMNS)}"]
+    lines += [_row(row) for row in cluster_names.head(ROWS_SHOWN).to_dict("records")]
+    more = len(cluster_names) - ROWS_SHOWN
+    if more > 0:
+        lines += ["", f"and {more} more, which the file of names beside the page holds"]
+    return "\n".join(lines)
+
+
+def _row(row: dict[Any, Any]) -> str:
+    examples = [_shorten(text) for text in row["exemplar_texts"][:EXEMPLARS_SHOWN]]
+    named_by = f"{row['named_by']} (earlier run)" if row["is_remembered"] else row["named_by"]
+    cells = [row["layer"], row["name"], row["size"], ", ".join(row["keyphrases"][:KEYPHRASES_SHOWN])]
+    written = [_escape(str(cell)) for cell in cells]
+    return f"| {' | '.join([*written, '<br>'.join(_escape(text) for text in examples), _escape(named_by)])} |"
+
+
+def _shorten(text: str) -> str:
+    flat = " ".join(text[: EXEMPLAR_CHARACTERS * 4].split())
+    return flat if len(flat) <= EXEMPLAR_CHARACTERS else f"{flat[: EXEMPLAR_CHARACTERS - 1].rstrip()}…"
+
+
+def _escape(text: str) -> str:
+    return _MARKDOWN.sub(r"\\\1", " ".join(text.split())).replace("&", "&amp;")

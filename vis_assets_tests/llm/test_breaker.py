@@ -1,0 +1,90 @@
+"""When a model that fails is left alone, and when it is tried again."""
+
+import pytest
+
+from vis_assets.llm.breaker import Breaker
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def breaker(clock: Clock) -> Breaker:
+    return Breaker(failures=3, seconds=30.0, clock=clock)
+
+
+def fail(breaker: Breaker, times: int = 3) -> None:
+    for _ in range(times):
+        breaker.failed()
+
+
+def test_failures_in_a_row_open_it(breaker: Breaker) -> None:
+    """Fewer failures than the limit let calls through; the last one stops them."""
+    fail(breaker, 2)
+    assert breaker.admit()
+    fail(breaker, 1)
+    assert breaker.is_open
+    assert not breaker.admit()
+
+
+def test_a_success_starts_the_count_anew(breaker: Breaker) -> None:
+    """Failures count only in a row."""
+    fail(breaker, 2)
+    breaker.succeeded()
+    fail(breaker, 2)
+    assert breaker.admit()
+
+
+def test_one_trial_is_let_through_after_a_while(breaker: Breaker, clock: Clock) -> None:
+    """When its time is over exactly one call passes, until it is known what came of it."""
+    fail(breaker)
+    clock.now = 30.0
+    assert [breaker.admit() for _ in range(3)] == [True, False, False]
+
+
+def test_a_trial_that_succeeds_closes_it(breaker: Breaker, clock: Clock) -> None:
+    """After a trial that was answered, all calls pass, and it takes all failures to open it again."""
+    fail(breaker)
+    clock.now = 30.0
+    breaker.admit()
+    breaker.succeeded()
+    fail(breaker, 2)
+    assert [breaker.admit() for _ in range(3)] == [True] * 3
+
+
+def test_a_trial_that_fails_opens_it_again(breaker: Breaker, clock: Clock) -> None:
+    """One failed trial is enough to stop calls for as long as before."""
+    fail(breaker)
+    clock.now = 30.0
+    breaker.admit()
+    fail(breaker, 1)
+    clock.now = 59.9
+    assert not breaker.admit()
+    clock.now = 60.0
+    assert breaker.admit()
+
+
+def test_a_trial_that_is_withdrawn_leaves_room_for_another(breaker: Breaker, clock: Clock) -> None:
+    """A trial that said nothing about the server does not block the next one."""
+    fail(breaker)
+    clock.now = 30.0
+    breaker.admit()
+    breaker.withdrawn()
+    assert breaker.admit()
+
+
+def test_an_answer_to_an_earlier_call_closes_it(breaker: Breaker) -> None:
+    """An answer to a call that began before it opened shows that the server is there."""
+    fail(breaker)
+    breaker.succeeded()
+    assert breaker.admit()
