@@ -20,8 +20,8 @@ SNAPSHOT = {
         {"noise_share", "every_point_labelled"},
     ),
     "cluster_names": (
-        {"visualization_job", "vectors", "embedding_2d", "cluster_labels"},
-        {"scikitlearn", "parquet"},
+        {"visualization_job", "vectors", "cluster_labels"},
+        {"openai", "parquet"},
         {"names_unique"},
     ),
     "html_map": (

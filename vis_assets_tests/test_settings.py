@@ -55,8 +55,10 @@ def test_every_variable_of_the_specification_is_a_setting() -> None:
         "PROCESSING_TIMEOUT_SECS", "WORKER_ID", "LOG_FORMAT", "MAX_CONCURRENT_JOBS", "HEALTH_CHECK_PORT",
     }  # fmt: skip
     assert specified <= set(VARIABLES)
-    others = set(VARIABLES) - specified - {"S3_BUCKET_NAME", "QDRANT_API_KEY", "MAX_ATTEMPTS", "MAX_LOST_ATTEMPTS"}
-    assert all(name.startswith(("VIS_ASSETS_", "NATS_")) for name in others)
+    known = {"S3_BUCKET_NAME", "QDRANT_API_KEY", "MAX_ATTEMPTS", "MAX_LOST_ATTEMPTS", "LLM_PROVIDER"}
+    known |= {"GEMINI_API_KEY", "GROQ_API_KEY", "NVIDIA_API_KEY", "OPENAI_API_KEY", "COHERE_API_KEY"}
+    providers = ("OPENAI_", "OLLAMA_", "VLLM_", "LLM_INFERENCE_")
+    assert all(name.startswith(("VIS_ASSETS_", "NATS_", *providers)) for name in set(VARIABLES) - specified - known)
 
 
 @pytest.mark.parametrize("missing", [name for name in BUCKET if name != "S3_BUCKET_NAME"])

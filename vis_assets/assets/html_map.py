@@ -5,6 +5,7 @@ import resource
 import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import quote
 
 import numpy as np
@@ -76,15 +77,14 @@ def html_map(
     rendered = compute.run(render_page, content, job.visualization_config, str(job.visualization_id))
     report(0.7, 1)
     preview, thumbnail = compute.run(draw_pictures, content, job.visualization_config)
-    points_file = points_table(content.ids, embedding_2d, cluster_labels, cluster_names)
     around = files_around(
         job,
-        thumbnail,
-        points_file,
-        names_table(cluster_names),
-        vectors.count,
-        len(content.cluster_names),
-        datetime.now(UTC),
+        thumbnail=thumbnail,
+        points_file=points_table(content.ids, embedding_2d, cluster_labels, cluster_names),
+        names_file=names_table(cluster_names),
+        points=vectors.count,
+        clusters=len(content.cluster_names),
+        made_at=datetime.now(UTC),
     )
     written = _write_back(
         vector_database,
@@ -107,23 +107,26 @@ def html_map(
     page = MapPage(page_key(job), rendered.html, rendered.data_files | around, page_metadata(job.job_id, vectors.count))
     context.log.info("page of %d bytes in %.2f s", rendered.size_bytes, seconds)
     report(1, 1)
-    yield Output(
-        page,
-        metadata={
-            "map": MetadataValue.url(f"{settings.public_base}/maps/{quote(page.key.partition('/')[2])}"),
-            "preview": MetadataValue.md(f"![map](data:image/png;base64,{base64.b64encode(preview).decode()})"),
-            "html_key": page.key,
-            "point_count": vectors.count,
-            "cluster_count": len(content.cluster_names),
-            "clusters_per_layer": [len(layer.names) for layer in content.layers],
-            "payload_fields": {field.name: field.kind for field in choice.fields},
-            "points_written_back": written.points,
-            "stats": MetadataValue.json(stats),
-            "duration_seconds": seconds,
-            "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-        },
-    )
+    about: dict[str, Any] = {
+        "map": MetadataValue.url(f"{settings.public_base}/maps/{quote(page.key.partition('/')[2])}"),
+        "preview": MetadataValue.md(f"![map](data:image/png;base64,{base64.b64encode(preview).decode()})"),
+        "html_key": page.key,
+        "payload_fields": {field.name: field.kind for field in choice.fields},
+        "points_written_back": written.points,
+        "stats": MetadataValue.json(stats),
+        "duration_seconds": seconds,
+    }
+    yield Output(page, metadata=about | _describe(content))
     yield _check(rendered)
+
+
+def _describe(content: MapContent) -> dict[str, Any]:
+    return {
+        "point_count": len(content.labels),
+        "cluster_count": len(content.cluster_names),
+        "clusters_per_layer": [len(layer.names) for layer in content.layers],
+        "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+    }
 
 
 def _write_back(

@@ -25,11 +25,11 @@ _THAI_SYLLABLE = (
 _UNSPACED = f"{_HAN}{_HIRAGANA}{_KATAKANA}{_THAI}"
 # Vowel signs and accents that stand alone are no letters for `\w`, but inside of words: Hebrew, Arabic, Indic scripts.
 _MARKS = "\u0300-\u036f\u0591-\u05bd\u0610-\u061a\u064b-\u065f\u0670\u0900-\u0963\u0971-\u0dff\u200c\u200d"
-_NUMBERED = r"(?:-\d+(?:\.\d+)?(?![\w.]))?"  # "gpt-4" is one word
+_NUMBERED = r"(?:-\d+(?:\.\d+)?(?!\w|\.\d))?"  # "gpt-4" is one word
 _ASCII_TOKEN = re.compile(rf"[^\W_](?:\w*[^\W_])?{_NUMBERED}|[^\w\s'-]+|\n\s*\n")
 _TOKEN = re.compile(
     rf"[{_HAN}]|[{_KATAKANA}]+|[{_HIRAGANA}]+|{_THAI_SYLLABLE}|(?<=[{_UNSPACED}])\s+|"
-    rf"[^\W_{_UNSPACED}](?:[^\W{_UNSPACED}]|[{_MARKS}])*{_NUMBERED}|[^\w\s'\u2019{_MARKS}-]+|\n\s*\n"
+    rf"[^\W_{_UNSPACED}](?:[^\W{_UNSPACED}]|[{_MARKS}])*(?<!_){_NUMBERED}|[^\w\s'\u2019{_MARKS}-]+|\n\s*\n"
 )
 _CHARACTER = re.compile(f"[{_HAN}{_THAI}]")
 _JOINED = re.compile(f"[{_UNSPACED}]")

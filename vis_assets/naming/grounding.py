@@ -121,12 +121,12 @@ def speaks_to_models(text: str) -> bool:
 def is_dictated(name: str, keyphrases: Sequence[str], own_texts: Sequence[str], other_texts: Sequence[str]) -> bool:
     """Whether a name comes from one document and not from the cluster.
 
-    A word of the name is supported if it is a keyphrase of many of the cluster's texts, or if several of the cluster's texts have it in different
-    surroundings, so that copies of one document count once, and texts that speak to models not at all. A word is
-    foreign if texts have it, but too few to support it or to make it a common word. Dictated is a name with a foreign
-    word from a text that speaks to models; one with more than half of its words foreign and from one text, or half
-    (of ten texts or more: any) if a text has the whole name; and one without a supported word that stands in one text
-    as it is. A word that no text has is an abstraction and does no harm.
+    A word of the name is supported if it is a keyphrase that many of the cluster's texts have, or if several of
+    them have it in different surroundings, so that copies of one document count once, and texts that speak to
+    models not at all. A word is foreign if texts have it, but too few to support it or to make it a common word.
+    Dictated is a name with a foreign word from a text that speaks to models; one with more than half of its words
+    foreign and from one text, or half (of ten texts or more: any) if a text has the whole name; and one without a
+    supported word that stands in one text as it is. A word that no text has is an abstraction and does no harm.
 
     Args:
         name: cleaned, as it would be shown.

@@ -115,7 +115,7 @@ def name_clusters(
         A name for every cluster; no error of a language model leaves this function.
     """
     if chain is None:
-        return Naming(_complete(clusters, {}))
+        return Naming(_tell_apart(clusters, [_name_without_model(cluster) for cluster in clusters]))
     session = _Session(clusters, chain, plan or NamingPlan(), book or Book(), on_progress)
     for layer in sorted({cluster.layer for cluster in clusters}):
         session.name_layer([cluster for cluster in clusters if cluster.layer == layer])
@@ -141,6 +141,7 @@ class _Session:
         self._refused: dict[Place, list[str]] = {}
         self._unnamed_by: dict[Place, str] = {}
         self._given_up: set[Place] = set()
+        self._fallbacks: dict[Place, ClusterName] = {}
         self._is_over = False
 
     def name_layer(self, clusters: Sequence[ClusterEvidence]) -> None:
@@ -157,7 +158,8 @@ class _Session:
 
     def finish(self) -> Naming:
         """Return a name for every cluster, and what to remember of those that a model was asked for."""
-        names = _complete(self._clusters, self.chosen)
+        drafts = [self.chosen.get(cluster.place) or self._without_model(cluster) for cluster in self._clusters]
+        names = _tell_apart(self._clusters, drafts)
         entries = []
         for cluster, name in zip(self._clusters, names, strict=True):
             unnamed_by = self._unnamed_by.get(cluster.place)
@@ -166,6 +168,11 @@ class _Session:
             elif cluster.sketch is not None and unnamed_by is not None:
                 entries.append(BookEntry(cluster.layer, self.plan.asked, unnamed_by, NO_NAME, cluster.sketch))
         return Naming(names, entries, _notes(names, self._failures or [NO_USABLE_ANSWER]))
+
+    def _without_model(self, cluster: ClusterEvidence) -> ClusterName:
+        if cluster.place not in self._fallbacks:
+            self._fallbacks[cluster.place] = _name_without_model(cluster)
+        return self._fallbacks[cluster.place]
 
     def _is_open(self, place: Place) -> bool:
         """Whether the cluster has no name yet, and may get one."""
@@ -283,9 +290,8 @@ class _Session:
             step = self._by_place.get((step.layer + 1, step.parent))
 
 
-def _complete(clusters: Sequence[ClusterEvidence], chosen: Mapping[Place, ClusterName]) -> list[ClusterName]:
-    """Name by keyphrases what has no name yet, and tell apart what a reader could confuse."""
-    drafts = [chosen.get(cluster.place) or _name_without_model(cluster) for cluster in clusters]
+def _tell_apart(clusters: Sequence[ClusterEvidence], drafts: Sequence[ClusterName]) -> list[ClusterName]:
+    """Change names that a reader could confuse."""
     names = make_distinct(
         [draft.name for draft in drafts],
         [cluster.keyphrases for cluster in clusters],

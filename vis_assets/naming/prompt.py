@@ -7,6 +7,7 @@ system's part, which holds no word of theirs.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from vis_assets.llm.model import Question
@@ -161,8 +162,9 @@ def split_into_batches(described: Sequence[Mapping[str, Any]], batch_size: int, 
 
 
 def _shown_documents(cluster: ClusterEvidence, style: Style, most: int) -> list[str]:
-    harmless = [document for document in cluster.documents if not speaks_to_models(document)]
-    return [truncate(" ".join(document.split()), style.sample_tokens) for document in harmless[:most]]
+    """The beginnings of documents that would be shown, without those that give a model orders."""
+    shown = (truncate(" ".join(document.split()), style.sample_tokens) for document in cluster.documents)
+    return list(islice((text for text in shown if not speaks_to_models(text)), most))
 
 
 def _fill(prompt: str, documents: Sequence[str]) -> str:

@@ -15,6 +15,8 @@ ROWS_SHOWN = 500
 KEYPHRASES_SHOWN = 6
 EXEMPLARS_SHOWN = 3
 EXEMPLAR_CHARACTERS = 110
+BULLET = "• "
+"""Before each example: Dagster's pages drop HTML out of Markdown, so a cell has no line breaks."""
 _COLUMNS = ("Layer", "Name", "Points", "Keyphrases", "Examples", "Named by")
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>()#+!|~$^=-])")
 
@@ -49,7 +51,8 @@ def _row(row: dict[Any, Any]) -> str:
     named_by = f"{row['named_by']} (earlier run)" if row["is_remembered"] else row["named_by"]
     cells = [row["layer"], row["name"], row["size"], ", ".join(row["keyphrases"][:KEYPHRASES_SHOWN])]
     written = [_escape(str(cell)) for cell in cells]
-    return f"| {' | '.join([*written, '<br>'.join(_escape(text) for text in examples), _escape(named_by)])} |"
+    written += [" ".join(f"{BULLET}{_escape(text)}" for text in examples), _escape(named_by)]
+    return f"| {' | '.join(written)} |"
 
 
 def _shorten(text: str) -> str:

@@ -4,7 +4,7 @@ The gallery is built from a listing of the owner's folder, never from what a pub
 truth. After it is written the folder is listed again, and built anew if it has changed meanwhile. So of two publishers
 at once, whichever writes last has seen the maps of both.
 
-What it costs for n maps: 2 listings of 4n objects (1,000 a request in a bucket), one read of `index.json`, one read for
+What it costs for n maps: 2 listings of 5n objects (1,000 a request in a bucket), one read of `index.json`, one read for
 each shown map whose card is not in there yet (one, usually), and two writes.
 """
 

@@ -2,9 +2,10 @@
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
@@ -13,7 +14,7 @@ from vis_assets.llm import check_access, open_model, registered_providers
 from vis_assets.llm.chain import Link, ModelChain, Patience
 from vis_assets.llm.ledger import Budget, Ledger
 from vis_assets.llm.model import ModelAccess
-from vis_assets.llm.prices import find_price, read_prices
+from vis_assets.llm.prices import FREE, Price, find_price, read_prices
 from vis_assets.protocol.job import LanguageModel, LlmOptions
 from vis_assets.resources.specs import LLM_FALLBACKS, LLM_KEY, LLM_OPTIONS, Spec, SpecStore
 from vis_assets.resources.vector_database import access_policy
@@ -146,12 +147,11 @@ class LanguageModels:
     def _link(self, wanted: Wanted) -> Link:
         access = self._access(wanted)
         check_access(access)
-        provider = registered_providers().get(access.provider)
         overrides = read_prices(self._settings.llm_prices) if self._settings.llm_prices is not None else {}
         return Link(
             name=access.name,
             open=lambda: open_model(access),
-            price=find_price(access.name, overrides, is_local=provider is not None and provider.is_local),
+            price=_price_of(access, overrides),
             timeout_seconds=min(
                 wanted.options.timeout_seconds or self._settings.llm_timeout_secs, self._settings.llm_timeout_secs
             ),
@@ -203,6 +203,14 @@ class LanguageModels:
         usd = [limit for limit in (config.llm_budget_usd, settings.llm_budget_usd) if limit is not None]
         tokens = [limit for limit in (config.llm_budget_tokens, settings.llm_budget_tokens) if limit is not None]
         return Budget(min(usd, default=None), min(tokens, default=None))
+
+
+def _price_of(access: ModelAccess, overrides: Mapping[str, Price]) -> Price | None:
+    """The model's price. One without that this machine serves costs nothing; others may lie behind a proxy on it."""
+    price = find_price(access.name, overrides, is_local=registered_providers()[access.provider].is_local)
+    host = (urlsplit(access.base_url).hostname if access.base_url else None) or ""
+    is_here = host == "localhost" or host.startswith("127.")
+    return FREE if price is None and is_here else price
 
 
 def _of_job(model: LanguageModel, api_key: str | None, options: dict[str, object]) -> Wanted:

@@ -72,6 +72,7 @@ def page_key(job: VisualizationTransformJob) -> str:
 
 def files_around(
     job: VisualizationTransformJob,
+    *,
     thumbnail: bytes,
     points_file: bytes,
     names_file: bytes,

@@ -8,7 +8,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from vis_assets.operations.embedded_llm import EmbeddedLlm
 from vis_assets_tests.cli.command import alone, run
+
+LLM_KEY = "sk-canary-llm-key-of-installation-3b1c"
 
 
 @pytest.fixture
@@ -50,6 +53,31 @@ def test_map_of_parquet(points: Path, tmp_path: Path) -> None:
     names = {row["cluster"]: row["name"] for row in table.to_pylist()}
     assert {cluster for cluster in names if cluster >= 0} == {0, 1, 2}
     assert all((name is None) == (cluster < 0) for cluster, name in names.items())
+    assert said["stats"]["naming"]["named_by"] == {"keyphrases": 3}
+    clusters = pq.read_table(out / "names.parquet").to_pylist()
+    assert {row["cluster"]: row["name"] for row in clusters} == {c: name for c, name in names.items() if c >= 0}
+    assert all(row["keyphrases"] and row["exemplar_texts"] for row in clusters)
+
+
+def test_second_map_of_a_file_asks_nothing(points: Path, tmp_path: Path) -> None:
+    """A language model names the clusters of a file; another map of it has the same names and costs nothing."""
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps({"min_cluster_size": 5}))
+    with EmbeddedLlm(api_key=LLM_KEY) as llm:
+        ours = {"LLM_PROVIDER": "openai/gpt-4o", "OPENAI_BASE_URL": llm.openai_url, "OPENAI_API_KEY": LLM_KEY}
+        environment = alone(tmp_path / "home", **ours)
+        stats = []
+        for out in (tmp_path / "first", tmp_path / "second"):
+            made = run("map", points, "--out", out, "--config", config, "--json", environment=environment)
+            assert made.code == 0, made.err
+            stats.append(json.loads(made.out)["stats"]["naming"])
+            assert LLM_KEY not in made.out + made.err
+        assert [one["named_by"] for one in stats] == [{"openai/gpt-4o": 3}] * 2
+        assert [one["cache_hits"] for one in stats] == [0, 3]
+        assert stats[0]["calls"] == len(llm.requests) == 1
+        assert stats[1]["calls"] == 0
+    first, second = (pq.read_table(tmp_path / out / "names.parquet") for out in ("first", "second"))
+    assert first["name"] == second["name"]
 
 
 def test_map_of_npy(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The commands that speak to a running installation: submit, watch, doctor, delete."""
 
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -96,7 +97,7 @@ def test_doctor_finds_a_healthy_stack(live: Live) -> None:
     findings = {finding["name"]: finding for finding in json.loads(examined.out)}
     assert {name for name, finding in findings.items() if not finding["passed"]} == set(), findings
     assert examined.code == 0
-    assert set(findings) == {"nats", "store", "secrets", "home", "page fonts", "compute", "qdrant"}
+    assert set(findings) == {"nats", "store", "secrets", "home", "page fonts", "compute", "language models", "qdrant"}
     assert jobs.NATS_PASSWORD not in examined.out
     assert live.objects("doctor/") == []
 
@@ -115,6 +116,25 @@ def test_doctor_says_how_to_mend(live: Live) -> None:
     assert lines["store"].startswith("FAIL")
     assert "AWS_ENDPOINT_URL" in lines["store"]
     assert lines["home"].startswith("ok")
+
+
+def test_doctor_asks_language_models(live: Live) -> None:
+    """Each model of LLM_PROVIDER is asked; what fails is told without keys, with exit code 1."""
+    environment = live.environment | {
+        "LLM_PROVIDER": "openai/gpt-4, ollama/down, cohere",
+        "OLLAMA_BASE_URL": live.failing_llm.openai_url,
+        "COHERE_API_KEY": "",
+    }
+    examined = run("doctor", "--json", environment=environment)
+    findings = {finding["name"]: finding for finding in json.loads(examined.out)}
+    assert findings["openai/gpt-4"]["passed"]
+    assert re.fullmatch(r"answered in \d+\.\d s; [1-9]\d+ \+ [1-9]\d* tokens", findings["openai/gpt-4"]["detail"])
+    failed = {name: finding["detail"] for name, finding in findings.items() if not finding["passed"]}
+    assert set(failed) == {"ollama/down", "cohere"}
+    assert "HTTP 503" in failed["ollama/down"]
+    assert "COHERE_API_KEY" in failed["cohere"]
+    assert examined.code == 1
+    assert not any(secret in examined.out + examined.err for secret in jobs.ENVIRONMENT_SECRETS.values())
 
 
 def test_delete(live: Live, tiny_job: jobs.Job) -> None:

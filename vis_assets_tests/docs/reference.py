@@ -17,7 +17,7 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from vis_assets.cli.group import COMMANDS
-from vis_assets.protocol.job import LlmConfig, VectorDatabaseConfig, VisualizationTransformJob
+from vis_assets.protocol.job import LlmConfig, LlmOptions, VectorDatabaseConfig, VisualizationTransformJob
 from vis_assets.protocol.stages import Stage
 from vis_assets.protocol.visualization_config import VisualizationConfig, allowed_values
 from vis_assets.settings import Settings
@@ -39,12 +39,23 @@ JOB_MEANINGS = {
     "vector_database_config.connection_url": "`http(s)://host:port` (port 6334 means gRPC), `grpc(s)://host:port`, or "
     "`file:///path`. No user, password or query.",
     "vector_database_config.api_key": "Key of the database; sealed before anything is stored.",
-    "llm_config": "Language model to name clusters with. Accepted and stored, not used yet; a warning says so.",
+    "llm_config": "Language model that names the clusters; `null` takes the installation's (`LLM_PROVIDER`), else "
+    "keyphrases name them.",
     "llm_config.llm_id": "The sender's number for the model.",
-    "llm_config.provider": "E.g. `openai`, `cohere`.",
-    "llm_config.model": "Name of the model.",
-    "llm_config.api_key": "Key of the provider; sealed.",
-    "llm_config.config": "Provider options; sealed as a whole, since they may hold secrets.",
+    "llm_config.provider": "`openai`, `cohere`, `gemini`, `groq`, `nvidia`, `ollama`, `vllm`, `internal`, or "
+    "`openai_compatible` for any other server with OpenAI's chat completions.",
+    "llm_config.model": "The provider's name for the model.",
+    "llm_config.api_key": "Key of the provider; sealed. `null` takes the installation's.",
+    "llm_config.config": "How it is asked, see below; sealed as a whole.",
+    "llm_config.config.base_url": "Address of its server; `null` means the provider's or the installation's own.",
+    "llm_config.config.temperature": "0 (always the likeliest answer) to 2; `null` means 0.",
+    "llm_config.config.timeout_seconds": "Seconds that one call may take, 1 to 600, at most "
+    "`VIS_ASSETS_LLM_TIMEOUT_SECS`.",
+    "llm_config.config.requests_per_minute": "Calls a minute; `null` takes `VIS_ASSETS_LLM_REQUESTS_PER_MINUTE`.",
+    "llm_config.config.max_input_tokens": "Tokens of one question, from 500; fewer clusters are asked for at once where "
+    "they are too long. `null` means 12,000.",
+    "llm_config.fallbacks": "Up to 8 more models, objects of `llm_id`, `provider`, `model`, `api_key`, `config`, asked "
+    "in order where those before them give no usable answer.",
     "filter": "Qdrant payload filter in its JSON form; only matching points are mapped.",
     "vector_name": "Which named vector; `null` takes the unnamed or the only one.",
     "text_field": "Payload field with the document, `outer.inner` for a nested one; `null` detects it.",
@@ -104,12 +115,20 @@ def job_fields_table() -> str:
 
 def job_fields() -> dict[str, FieldInfo]:
     """Return every field of a job by its path, the map's options left out."""
-    nested: dict[str, type[BaseModel]] = {"vector_database_config": VectorDatabaseConfig, "llm_config": LlmConfig}
-    fields = {}
-    for name, field in VisualizationTransformJob.model_fields.items():
-        fields[name] = field
-        if name in nested:
-            fields |= {f"{name}.{inner}": option for inner, option in nested[name].model_fields.items()}
+    nested: dict[str, type[BaseModel]] = {
+        "vector_database_config": VectorDatabaseConfig,
+        "llm_config": LlmConfig,
+        "llm_config.config": LlmOptions,
+    }
+    fields: dict[str, FieldInfo] = {}
+
+    def add(prefix: str, model: type[BaseModel]) -> None:
+        for name, field in model.model_fields.items():
+            fields[prefix + name] = field
+            if prefix + name in nested:
+                add(f"{prefix}{name}.", nested[prefix + name])
+
+    add("", VisualizationTransformJob)
     return fields
 
 
@@ -195,7 +214,7 @@ def _type_name(field: FieldInfo) -> str:
 
 def _default(field: FieldInfo) -> str:
     if field.default_factory is not None:
-        return {"gethostname": "the host's name", "dict": "`{}`"}[field.default_factory.__name__]
+        return {"gethostname": "the host's name", "list": "`[]`", "LlmOptions": "`{}`"}[field.default_factory.__name__]
     if isinstance(field.default, BaseModel):
         return "all defaults"
     is_setting = field.alias is not None

@@ -14,6 +14,8 @@ DOCUMENTS = "embedded_789_embedder_1"
 NAMED = "named_vectors"
 TINY = "tiny"
 EMPTY = "empty"
+HOSTILE = '<img src=x onerror="document.title=1"> **b** | [l](javascript:alert(1)) `c` https://e.example/x'
+"""Markup that must be text wherever people read it: HTML, and all that Markdown knows."""
 TOPICS = {
     "en": ("granite basalt volcano lava crust", "violin sonata orchestra concert melody"),
     "de": ("bread flour yeast oven dough", "goalkeeper penalty stadium football league"),
@@ -189,7 +191,12 @@ def _documents() -> list[models.PointStruct]:
         lang, words = topics[number % 4]
         text = " ".join(random.choice(words, 6))
         vector = (centers[number % 4] + random.normal(0, 0.4, 16)).tolist()
-        payload = {"text": f"{text}.", "caption": f"caption of {words[0]} {number}", "lang": lang, "number": number}
+        payload = {
+            "text": f"{text}.",
+            "caption": f"caption of {words[0]} {number} {HOSTILE}",
+            "lang": lang,
+            "number": number,
+        }
         points.append(models.PointStruct(id=number, vector=vector, payload=payload))
     return points
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from vis_assets.operations.chromium import HEADLESS_ARGUMENTS, find_browser
+from vis_assets_tests.integration import jobs
 from vis_assets_tests.integration.live import Live
 from vis_assets_tests.integration.wire import eventually
 
@@ -20,6 +21,7 @@ ASSETS = ("visualization_job", "vectors", "embedding_2d", "cluster_labels", "clu
 FINISHED = ("123", "124", "125", "126")
 """Partitions of maps; beside them are those of jobs that had to fail, of which the README shows none."""
 PATIENCE_MS = 60_000
+COLUMNS_OF_NAMES = ["Layer", "Name", "Points", "Keyphrases", "Examples", "Named by"]
 WITH_PICTURES = os.environ.get("SCREENSHOTS") == "1"
 
 
@@ -88,6 +90,32 @@ def test_partition_shows_what_was_made(tab: Any, live: Live) -> None:
     answer = tab.goto(link)
     assert answer.status == 200
     assert answer.headers["content-type"].startswith("text/html")
+
+
+def test_names_are_shown_as_a_table(tab: Any, live: Live) -> None:
+    """The page of the names shows a table of every cluster."""
+    live.application.result(live.sent.big["job_id"])
+    tab.goto("/assets/cluster_names?view=partitions&partition=126")
+    tab.get_by_text("Show Markdown").click()
+    table = tab.get_by_role("table").filter(has_text="Keyphrases")
+    table.wait_for()
+    heads = [cell.strip() for cell in table.locator("th").all_inner_texts()]
+    assert heads == COLUMNS_OF_NAMES
+    assert table.locator("tbody tr").count() >= 20
+    picture(tab, "names")
+
+
+def test_documents_are_text_in_the_table_of_names(tab: Any, live: Live) -> None:
+    """What documents say shows as text in that table: no HTML, no Markdown, no link and no image of theirs."""
+    live.application.result(live.sent.platform["job_id"])
+    tab.goto("/assets/cluster_names?view=partitions&partition=124")
+    tab.get_by_text("Show Markdown").click()
+    table = tab.get_by_role("table").filter(has_text="Keyphrases")
+    table.wait_for()
+    assert table.locator("tbody tr").count() == 2
+    assert table.locator("td").count() == 2 * len(COLUMNS_OF_NAMES)
+    assert table.get_by_text(jobs.HOSTILE).count() >= 2
+    assert table.locator("img, a, strong, em, code, script, br").count() == 0
 
 
 def test_runs_are_shown_with_their_job(tab: Any, live: Live) -> None:

@@ -67,7 +67,7 @@ def test_clusters_are_named_by_the_model_of_the_job(live: Live) -> None:
     assert naming["named_by"] == {"openai/gpt-4": 4}
     assert (naming["named_by_models"], naming["failed_calls"], naming["fallbacks"]) == (4, 0, [])
     assert naming["calls"] >= 1
-    assert naming["cost_usd"] > 0
+    assert naming["input_tokens"] > naming["output_tokens"] > 0
     asked = [request for request in live.llm.requests if request.body.get("model") == "gpt-4"]
     assert {request.headers["authorization"] for request in asked} == {f"Bearer {jobs.LLM_KEY}"}
     names = [row["name"] for row in names_of(live, result["htmlS3Key"])]

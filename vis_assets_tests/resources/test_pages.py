@@ -142,13 +142,16 @@ def test_the_page_of_a_launch_from_the_ui_is_public_at_once(tmp_path: Path) -> N
 
 
 def test_what_lies_around_a_page() -> None:
-    """Picture, table and card have the names of the visualization, and each its type; hostile titles are cleaned."""
+    """Picture, tables and card have the names of the visualization, and each its type; hostile titles are cleaned."""
     job = parsed(visualization_config={"title": "A\u202e\x00  map " + "x" * 400}).job
     made_at = datetime(2026, 11, 22, 12, tzinfo=UTC)
-    files = files_around(job, b"png", b"parquet", points=3, clusters=2, made_at=made_at)
+    files = files_around(
+        job, thumbnail=b"png", points_file=b"points", names_file=b"names", points=3, clusters=2, made_at=made_at
+    )
     assert {name: content_type(name) for name in files} == {
         "456.png": "image/png",
         "456.points.parquet": "application/vnd.apache.parquet",
+        "456.names.parquet": "application/vnd.apache.parquet",
         "456.json": "application/json",
     }
     card = read_card(files["456.json"])
@@ -156,7 +159,8 @@ def test_what_lies_around_a_page() -> None:
     assert (card.points, card.clusters, card.made_at, card.job_id) == (3, 2, made_at, job.job_id)
     assert card.title.startswith("A map xxx")
     assert len(card.title) == 300
-    untitled = files_around(parsed().job, b"", b"", points=3, clusters=2, made_at=made_at)["456.json"]
+    rest = {"points_file": b"", "names_file": b"", "points": 3, "clusters": 2, "made_at": made_at}
+    untitled = files_around(parsed().job, thumbnail=b"", **rest)["456.json"]  # type: ignore[arg-type]
     assert json.loads(untitled)["title"] == "embedded_789_embedder_1"
 
 
