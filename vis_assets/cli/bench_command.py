@@ -185,3 +185,22 @@ def names(points: int | None, source: Path | None, shown: int, as_json: bool) ->
         click.echo("")
     for line in bench.clusters_table(report.shown) if report.shown else []:
         click.echo(line)
+
+
+@command.command("calls")
+@click.option("--points", type=click.IntRange(100, 100_000), default=10_000, show_default=True, help="Of the corpus.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a run, a line each.")
+def calls(points: int, as_json: bool) -> None:
+    """Count what naming asks of a language model: first, again, and after a tenth of new points.
+
+    The demo's corpus is named at default settings by the local stand-in for a model, which counts tokens as characters
+    / 4.
+    """
+    from vis_assets.operations.bench.asking import asking_table, run_asking
+    from vis_assets.operations.demo_corpus import demo_corpus
+    from vis_assets.settings import load_settings
+
+    corpus = demo_corpus(points, load_settings().home.absolute() / "demo")
+    found = run_asking(corpus.vectors, corpus.table["text"].to_pylist(), say)
+    for line in [json.dumps(asdict(one)) for one in found] if as_json else asking_table(found):
+        click.echo(line)

@@ -11,11 +11,16 @@ from dataclasses import dataclass, field
 
 from vis_assets.naming.sketch import Sketch
 
-SAME_CLUSTER = 0.75
+NEARLY_ALL = 0.75
 """Share of documents in common (Jaccard index) from which on a cluster is one that was named before."""
-_INDEXED = 16
-"""Hashes of a sketch that are looked up. Two clusters that are the same by the measure above share none of their 16
-smallest with a chance of 1 to 10 million."""
+MOST = 0.5
+"""Share above which it is, if it is about the same too. No two clusters of a layer have so much in common with one."""
+_BEST_KEYPHRASES = 5
+_SAME_KEYPHRASES = 3
+"""So many of the best keyphrases of two clusters are the same if they are about the same."""
+_INDEXED = 32
+"""Hashes of a sketch that are looked up. That two clusters which are the same share none of their 32 smallest has a
+chance of less than 1 to a million."""
 NO_NAME = ""
 """In the place of a name: a model was asked, and had none that could be used. It is not asked again for the same."""
 MOST_ENTRIES = 5_000
@@ -31,13 +36,15 @@ class BookEntry:
         asked: fingerprint of how it was asked, see `fingerprint`.
         model: who answered, e.g. `openai/gpt-4o-mini`.
         name: as it was shown; or `NO_NAME`.
-        sketch: of the cluster's documents then.
+        keyphrases: of the cluster then, the best first.
+        sketch: of its documents then.
     """
 
     layer: int
     asked: str
     model: str
     name: str
+    keyphrases: tuple[str, ...]
     sketch: Sketch = field(repr=False)
 
 
@@ -59,23 +66,28 @@ class Book:
         """All entries, in order."""
         return self._entries
 
-    def find(self, layer: int, sketch: Sketch, asked: str, models: Collection[str]) -> BookEntry | None:
+    def find(
+        self, layer: int, sketch: Sketch, keyphrases: Sequence[str], asked: str, models: Collection[str]
+    ) -> BookEntry | None:
         """Return the name that one of these models gave to this cluster, or to one that is nearly the same.
 
         Args:
             layer: of the cluster.
             sketch: of its documents.
+            keyphrases: of the cluster, the best first.
             asked: how it would be asked now.
             models: that would be asked now; a name by another is not taken.
         """
         for place in self._by_content.get((layer, asked, sketch.content), ()):
             if self._entries[place].model in models:
                 return self._entries[place]
-        best, most = None, SAME_CLUSTER
+        best, most = None, 0.0
         for place in sorted(self._sharing(layer, sketch, asked)):
-            similarity = self._entries[place].sketch.similarity(sketch)
-            if self._entries[place].model in models and similarity >= most and (best is None or similarity > most):
-                best, most = self._entries[place], similarity
+            entry = self._entries[place]
+            similarity = entry.sketch.similarity(sketch)
+            is_same = similarity >= NEARLY_ALL or (similarity > MOST and _agree(entry.keyphrases, keyphrases))
+            if is_same and similarity > most and entry.model in models:
+                best, most = entry, similarity
         return best
 
     def _sharing(self, layer: int, sketch: Sketch, asked: str) -> set[int]:
@@ -85,6 +97,11 @@ class Book:
             for value in sketch.hashes[:_INDEXED].tolist()
             for place in self._by_hash.get((layer, asked, value), ())
         }
+
+
+def _agree(some: Sequence[str], others: Sequence[str]) -> bool:
+    best, theirs = set(some[:_BEST_KEYPHRASES]), set(others[:_BEST_KEYPHRASES])
+    return len(best & theirs) >= min(_SAME_KEYPHRASES, len(best), len(theirs)) > 0
 
 
 def fingerprint(version: int, prompt: str | None, language: str | None) -> str:

@@ -28,6 +28,8 @@ BY_NUMBER = "numbers"
 ROUNDS = 2
 """Times that a cluster without a usable answer is asked for."""
 KEYPHRASES_OF_NEIGHBOR = 3
+KEPT = 8
+"""Keyphrases that are remembered with a name."""
 REASONS_TOLD = 3
 NO_USABLE_ANSWER = "what was answered for them was no name, or one that a single document dictated"
 _NUMBERED = ("Cluster", "Group", "Region", "Continent")
@@ -162,12 +164,19 @@ class _Session:
         names = _tell_apart(self._clusters, drafts)
         entries = []
         for cluster, name in zip(self._clusters, names, strict=True):
-            unnamed_by = self._unnamed_by.get(cluster.place)
-            if cluster.sketch is not None and cluster.place in self.chosen:
-                entries.append(BookEntry(cluster.layer, self.plan.asked, name.named_by, name.name, cluster.sketch))
-            elif cluster.sketch is not None and unnamed_by is not None:
-                entries.append(BookEntry(cluster.layer, self.plan.asked, unnamed_by, NO_NAME, cluster.sketch))
+            is_named = cluster.place in self.chosen
+            model = name.named_by if is_named else self._unnamed_by.get(cluster.place)
+            if cluster.sketch is not None and model is not None:
+                told = name.name if is_named else NO_NAME
+                entries.append(
+                    BookEntry(cluster.layer, self.plan.asked, model, told, cluster.keyphrases[:KEPT], cluster.sketch)
+                )
         return Naming(names, entries, _notes(names, self._failures or [NO_USABLE_ANSWER]))
+
+    def _known(self, cluster: ClusterEvidence) -> BookEntry | None:
+        if cluster.sketch is None:
+            return None
+        return self._book.find(cluster.layer, cluster.sketch, cluster.keyphrases, self.plan.asked, self._chain.names)
 
     def _without_model(self, cluster: ClusterEvidence) -> ClusterName:
         if cluster.place not in self._fallbacks:
@@ -180,8 +189,7 @@ class _Session:
 
     def _recall(self, clusters: Sequence[ClusterEvidence]) -> None:
         for cluster in clusters:
-            sketch = cluster.sketch
-            entry = self._book.find(cluster.layer, sketch, self.plan.asked, self._chain.names) if sketch else None
+            entry = self._known(cluster)
             if entry is not None and entry.name == NO_NAME:
                 self._unnamed_by[cluster.place] = entry.model
                 self._given_up.add(cluster.place)

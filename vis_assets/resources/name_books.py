@@ -32,6 +32,7 @@ _SCHEMA = pa.schema(
         ("asked", pa.string()),
         ("model", pa.string()),
         ("name", pa.string()),
+        ("keyphrases", pa.list_(pa.string())),
         ("content", pa.string()),
         ("hashes", pa.list_(pa.uint64())),
     ]
@@ -92,6 +93,7 @@ def _encode(entries: Sequence[BookEntry]) -> bytes:
         "asked": [entry.asked for entry in entries],
         "model": [entry.model for entry in entries],
         "name": [entry.name for entry in entries],
+        "keyphrases": [list(entry.keyphrases) for entry in entries],
         "content": [entry.sketch.content for entry in entries],
         "hashes": [entry.sketch.hashes for entry in entries],
     }
@@ -108,6 +110,7 @@ def _decode(body: bytes) -> list[BookEntry]:
             row["asked"],
             row["model"],
             row["name"],
+            tuple(row["keyphrases"]),
             Sketch(np.array(row["hashes"], dtype=np.uint64), row["content"]),
         )
         for row in rows

@@ -6,6 +6,8 @@ from vis_assets.naming.book import MOST_ENTRIES, Book, BookEntry, fingerprint, t
 from vis_assets.naming.sketch import Sketch, hash_documents, sketch_clusters
 
 ASKED = fingerprint(1, None, None)
+ABOUT = ("matrix", "sparse", "solver", "eigenvalue", "linear")
+OTHER = ("matrix", "sparse", "film", "actor", "scene")
 MODELS = ("openai/a", "cohere/b")
 
 
@@ -17,11 +19,13 @@ def sketch_of(first: int, last: int) -> Sketch:
 
 
 def entry(name: str, first: int, last: int, layer: int = 0, asked: str = ASKED, model: str = "openai/a") -> BookEntry:
-    return BookEntry(layer, asked, model, name, sketch_of(first, last))
+    return BookEntry(layer, asked, model, name, ABOUT, sketch_of(first, last))
 
 
-def found(book: Book, first: int, last: int, layer: int = 0, asked: str = ASKED) -> str | None:
-    known = book.find(layer, sketch_of(first, last), asked, MODELS)
+def found(
+    book: Book, first: int, last: int, layer: int = 0, asked: str = ASKED, about: tuple[str, ...] = OTHER
+) -> str | None:
+    known = book.find(layer, sketch_of(first, last), about, asked, MODELS)
     return known.name if known else None
 
 
@@ -39,6 +43,17 @@ def test_a_cluster_that_grew_keeps_its_name() -> None:
     assert found(book, 0, 200) is None
     assert found(book, 0, 70) is None
     assert found(book, 50, 150) is None
+
+
+def test_a_cluster_that_moved_keeps_its_name_if_it_is_about_the_same() -> None:
+    """With more than half of the documents in common the best keyphrases decide; with half of them it is another."""
+    book = Book([entry("A", 0, 100)])
+    reordered = ("solver", "sparse", "kernel", "matrix", "graph")
+    assert found(book, 0, 65) is None
+    assert found(book, 0, 65, about=reordered) == "A"
+    assert found(book, 0, 50, about=ABOUT) is None
+    assert found(book, 50, 100, about=ABOUT) is None
+    assert found(book, 0, 65, about=()) is None
 
 
 def test_the_most_similar_cluster_counts() -> None:
@@ -61,7 +76,7 @@ def test_a_name_by_a_model_that_is_not_asked_is_not_taken() -> None:
     """Who asks for another model gets its names; a name by any model of the chain is taken."""
     book = Book([entry("of c", 0, 100, model="openai/c"), entry("of b", 0, 99, model="cohere/b")])
     assert found(book, 0, 100) == "of b"
-    known = book.find(0, sketch_of(0, 100), ASKED, ["openai/c"])
+    known = book.find(0, sketch_of(0, 100), ABOUT, ASKED, ["openai/c"])
     assert known is not None
     assert known.name == "of c"
 

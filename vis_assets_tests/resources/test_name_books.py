@@ -11,7 +11,7 @@ from vis_assets.operations.deletion import find
 from vis_assets.protocol.job import VisualizationTransformJob
 from vis_assets.resources.name_books import NameBooks
 from vis_assets.resources.object_store import FolderStore, ObjectStore
-from vis_assets_tests.naming.test_book import ASKED, MODELS, entry, sketch_of
+from vis_assets_tests.naming.test_book import ABOUT, ASKED, MODELS, entry, sketch_of
 from vis_assets_tests.protocol.messages import parsed
 
 pytestmark = pytest.mark.enable_socket
@@ -22,7 +22,7 @@ def job_of(**changes: Any) -> VisualizationTransformJob:
 
 
 def known(books: NameBooks, job: VisualizationTransformJob, first: int = 0, last: int = 400) -> str | None:
-    found = books.read(job).find(0, sketch_of(first, last), ASKED, MODELS)
+    found = books.read(job).find(0, sketch_of(first, last), ABOUT, ASKED, MODELS)
     return found.name if found else None
 
 
@@ -104,5 +104,6 @@ def test_entries_survive_as_they_were(folder_store: FolderStore) -> None:
     (read,) = books.read(job).entries
     assert isinstance(read, BookEntry)
     assert (read.layer, read.asked, read.model, read.name) == (2, "f00", "x/y", "A")
+    assert read.keyphrases == ABOUT
     assert read.sketch.content == written.sketch.content
     assert read.sketch.hashes.tolist() == written.sketch.hashes.tolist()

@@ -37,7 +37,7 @@ EXEMPLARS_SHOWN = 3
 CHARACTERS_SHOWN = 80
 _WORDS_OF_A_NAIVE_NAME = 3
 _LONGEST_RUN = 3  # words of the longest phrase that is looked for
-_METRIC: Metric = "cosine"
+METRIC: Metric = "cosine"
 # Not the words of our own keyphrases: the judge is another's reading.
 _WORD = re.compile("[\u3040-\u30ff\u3400-\u9fff\u0e00-\u0e7f]|\\w+")
 
@@ -131,13 +131,13 @@ def run_names(
         say: told what takes long.
     """
     say(f"mapping {len(vectors):,} points")
-    clustering = _find_clusters(vectors)
+    clustering = find_clusters(vectors)
     say(f"measuring {clustering.cluster_count} clusters")
     kept, held_out = split_clusters(clustering.labels)
     labels, texts_kept = clustering.labels[kept], [texts[row] for row in kept]
     first_five = [kept[rows[:EXEMPLARS]] for rows in _rows_by_label(labels)]
     keyphrases = extract_keyphrases(texts_kept, labels, per_cluster=KEYPHRASES)
-    (evidence,) = gather_evidence(vectors[kept], [labels], texts_kept, metric=_METRIC, per_cluster=EXEMPLARS)
+    (evidence,) = gather_evidence(vectors[kept], [labels], texts_kept, metric=METRIC, per_cluster=EXEMPLARS)
     named = name_clusters(collect_evidence([labels], texts_kept, [keyphrases], [evidence], with_sketches=False))
     naive = [commonest_words([texts[row] for row in rows], KEYPHRASES) for rows in first_five]
     judge = Judge([texts[row] for row in held_out], clustering.labels[held_out])
@@ -181,12 +181,13 @@ def _ignore(_done: float, _total: float) -> None:
     """Take no notice of progress."""
 
 
-def _find_clusters(vectors: npt.NDArray[np.float32]) -> Clustering:
+def find_clusters(vectors: npt.NDArray[np.float32]) -> Clustering:
+    """Lay (n, d) vectors out and cluster them as a job without options does."""
     layout = lay_out(
         vectors,
         n_neighbors=N_NEIGHBORS,
         min_dist=MIN_DIST,
-        metric=_METRIC,
+        metric=METRIC,
         on_progress=_ignore,
     )
     return cluster(layout.coordinates, min_cluster_size=MIN_CLUSTER_SIZE, min_samples=MIN_SAMPLES)
@@ -304,7 +305,7 @@ def _show(
     if most == 0 or clustering.cluster_count == 0:
         return ()
     keyphrases = extract_layer_keyphrases(texts, clustering.layers)
-    found = gather_evidence(vectors, clustering.layers, texts, metric=_METRIC, per_cluster=EXEMPLARS)
+    found = gather_evidence(vectors, clustering.layers, texts, metric=METRIC, per_cluster=EXEMPLARS)
     clusters = collect_evidence(clustering.layers, texts, keyphrases, found, with_sketches=False)
     names = [one.name for one in name_clusters(clusters).names]
     steps = np.unique(np.linspace(0, clustering.cluster_count - 1, most).round().astype(int))
