@@ -17,7 +17,11 @@ EXEMPLARS_SHOWN = 3
 EXEMPLAR_CHARACTERS = 110
 BULLET = "• "
 """Before each example: Dagster's pages drop HTML out of Markdown, so a cell has no line breaks."""
-_COLUMNS = ("Layer", "Name", "Points", "Keyphrases", "Examples", "Named by")
+_COLUMNS = ("Layer", "Name", "Points", "Named by", "Keyphrases", "Examples")
+"""The widest last: Dagster cuts off what does not fit."""
+_UNBROKEN = re.compile(r"(\S{30})(?=\S)")
+_BREAK = "\u200b"
+"""A place where a long word, such as the path of a module, may be broken, so that its column does not push others out."""
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>()#+!|~$^=-])")
 
 
@@ -49,15 +53,15 @@ def markdown_table(cluster_names: pd.DataFrame) -> str:
 def _row(row: dict[Any, Any]) -> str:
     examples = [_shorten(text) for text in row["exemplar_texts"][:EXEMPLARS_SHOWN]]
     named_by = f"{row['named_by']} (earlier run)" if row["is_remembered"] else row["named_by"]
-    cells = [row["layer"], row["name"], row["size"], ", ".join(row["keyphrases"][:KEYPHRASES_SHOWN])]
+    cells = [row["layer"], row["name"], row["size"], named_by, ", ".join(row["keyphrases"][:KEYPHRASES_SHOWN])]
     written = [_escape(str(cell)) for cell in cells]
-    written += [" ".join(f"{BULLET}{_escape(text)}" for text in examples), _escape(named_by)]
-    return f"| {' | '.join(written)} |"
+    return f"| {' | '.join([*written, ' '.join(f'{BULLET}{_escape(text)}' for text in examples)])} |"
 
 
 def _shorten(text: str) -> str:
     flat = " ".join(text[: EXEMPLAR_CHARACTERS * 4].split())
-    return flat if len(flat) <= EXEMPLAR_CHARACTERS else f"{flat[: EXEMPLAR_CHARACTERS - 1].rstrip()}…"
+    short = flat if len(flat) <= EXEMPLAR_CHARACTERS else f"{flat[: EXEMPLAR_CHARACTERS - 1].rstrip()}…"
+    return _UNBROKEN.sub(rf"\1{_BREAK}", short)
 
 
 def _escape(text: str) -> str:

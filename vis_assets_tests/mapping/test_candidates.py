@@ -45,4 +45,4 @@ def test_centres_of_large_numbers_are_finite():
 def test_lengths_become_one():
     """Rows of any length become rows of length 1, and rows of zeros stay."""
     rows = to_length_one(np.array([[3, 4], [0, 0], [3e30, 4e30], [3e-30, 4e-30]], np.float32))
-    assert np.allclose(rows, [[0.6, 0.8], [0, 0], [0.6, 0.8], [0.6, 0.8]])
+    assert np.allclose(rows, [[0.6, 0.8], [0.0, 0.0], [0.6, 0.8], [0.6, 0.8]])
