@@ -20,8 +20,8 @@ def command(source: Path, target: Path, config_file: IO[bytes] | None, as_json: 
     """Make a map of a file, without NATS.
 
     INPUT is a .parquet with columns id, text, vector (others become payload), or a .npy of shape (n, d) with a .jsonl
-    of the same name beside it, one {"id", "text", ...} a line. Writes map.html,
-    map.png, points.parquet (id, x, y, cluster, name and more) and stats.json into the folder.
+    of the same name beside it, one {"id", "text", ...} a line. Writes map.html, map.png, points.parquet (id, x, y,
+    cluster, name and more), names.parquet (one row per cluster) and stats.json into the folder.
     """
     from vis_assets.operations.map_file import map_file
     from vis_assets.protocol.job import read_object

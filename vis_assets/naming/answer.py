@@ -30,12 +30,13 @@ class ReadNames:
     refused: Mapping[int, str]
 
 
-def read_names(text: str, clusters: Sequence[ClusterEvidence]) -> ReadNames:
+def read_names(text: str, clusters: Sequence[ClusterEvidence], characters: int = 1_000) -> ReadNames:
     """Read the names of an answer, made fit to be shown; what is no name at all is left out.
 
     Args:
         text: the answer; JSON, or prose with JSON in it.
         clusters: that were asked for, c0, c1, ...
+        characters: beginning of each document that names are checked against; no less than the model was shown.
 
     Raises:
         AnswerUnusable: it holds no names.
@@ -48,15 +49,16 @@ def read_names(text: str, clusters: Sequence[ClusterEvidence]) -> ReadNames:
     refused = {
         place: name
         for place, name in cleaned.items()
-        if shared[comparable(name)] > 1 or _is_dictated(name, place, clusters)
+        if shared[comparable(name)] > 1 or _is_dictated(name, place, clusters, characters)
     }
     return ReadNames({place: name for place, name in cleaned.items() if place not in refused}, refused)
 
 
-def _is_dictated(name: str, place: int, clusters: Sequence[ClusterEvidence]) -> bool:
+def _is_dictated(name: str, place: int, clusters: Sequence[ClusterEvidence], characters: int) -> bool:
     own = clusters[place]
-    others = [text for i, other in enumerate(clusters) if i != place for text in other.documents]
-    return is_dictated(name, own.keyphrases, [*own.documents, *own.members], others)
+    texts = [text[:characters] for text in (*own.documents, *own.members)]
+    others = [text[:characters] for i, other in enumerate(clusters) if i != place for text in other.documents]
+    return is_dictated(name, own.keyphrases, texts, others)
 
 
 def _find_names(text: str, count: int) -> dict[int, str]:

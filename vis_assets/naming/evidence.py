@@ -13,6 +13,8 @@ from vis_assets.naming.sketch import Sketch, hash_documents, sketch_clusters
 
 MEMBERS = 40
 """Documents of a cluster, besides its exemplars, that names are checked against."""
+MEMBER_CHARACTERS = 1_000
+"""Beginning of each that is kept for that."""
 
 Labels = npt.NDArray[np.int32]
 
@@ -32,7 +34,7 @@ class ClusterEvidence:
         keyphrases: what sets its documents apart, the best first.
         exemplars: rows of its exemplars, the most typical first.
         documents: their texts; empty ones are left out.
-        members: other documents of the cluster, a sample; names are checked against them.
+        members: beginnings of other documents of the cluster, a sample; names are checked against them.
         neighbors: labels of the nearest other clusters of the layer, the nearest first.
         sketch: of all its documents; None where it has no text.
     """
@@ -101,7 +103,9 @@ def collect_evidence(
                     keyphrases=keyphrases[layer][label],
                     exemplars=tuple(exemplars),
                     documents=tuple(texts[row] for row in exemplars if texts[row]),
-                    members=tuple(texts[row] for row in _sample(rows) if texts[row] and row not in exemplars),
+                    members=tuple(
+                        texts[row][:MEMBER_CHARACTERS] for row in _sample(rows) if texts[row] and row not in exemplars
+                    ),
                     neighbors=tuple(near for near in found[layer].neighbors[label].tolist() if near >= 0),
                     sketch=sketches[label] if sketches is not None else None,
                 )

@@ -1,11 +1,12 @@
 """Documents are data: which of them try to instruct a model, and which names come from one document only."""
 # ruff: noqa: RUF001 - the words of many languages are what this module is about
 
+import math
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache, partial
-from itertools import chain
+from itertools import chain, islice
 
 _INVISIBLE = re.compile(
     "[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufe00-\ufe0f\ufeff]"
@@ -188,16 +189,21 @@ def _is_supported(term: str, phrases: Sequence[str], own: Sequence[str]) -> bool
     fewest = max(_FEWEST_TEXTS, round(_FEWEST_SHARE * len(own)))
     if not any(_has(term, phrase) for phrase in phrases):
         return _support(partial(_occurrences, term), own, enough=fewest) >= fewest
-    if len(own) < _ENOUGH_TO_DOUBT or _share(term, own) >= _COMMON_SHARE:
+    if len(own) < _ENOUGH_TO_DOUBT:
         return True
-    return _support(partial(_occurrences, term), own, enough=_FEWEST_TEXTS) >= _FEWEST_TEXTS or not any(
-        _has(term, _folded(text)) for text in own
+    return (
+        _support(partial(_occurrences, term), own, enough=_FEWEST_TEXTS) >= _FEWEST_TEXTS
+        or not any(_has(term, _folded(text)) for text in own)
+        or _is_common(term, own)
     )
 
 
-def _share(term: str, own: Sequence[str]) -> float:
-    """Share of the texts that have it, in whatever surroundings: of invoices made from one form, all are invoices."""
-    return sum(_has(term, _folded(text)) and not speaks_to_models(text) for text in own) / len(own)
+def _is_common(term: str, own: Sequence[str]) -> bool:
+    """Whether many of the texts have it, in whatever surroundings: of invoices made from one form, all are invoices."""
+    having = [text for text in own if _has(term, _folded(text))]
+    needed = math.ceil(_COMMON_SHARE * len(own))
+    harmless = islice((text for text in having if not speaks_to_models(text)), needed)
+    return len(having) >= needed and len(list(harmless)) == needed
 
 
 def _is_foreign(term: str, own: Sequence[str], others: Sequence[str]) -> bool:

@@ -221,7 +221,7 @@ class _Session:
         self, clusters: Sequence[ClusterEvidence], described: Sequence[Mapping[str, object]], is_last: bool
     ) -> Answer[ReadNames]:
         def read(completion: Completion) -> ReadNames:
-            found = read_names(completion.text, clusters)
+            found = read_names(completion.text, clusters, self.plan.style.shown_characters)
             if is_last and not found.usable:
                 raise AnswerUnusable("all names in the answer are dictated by single documents, or given several times")
             return found

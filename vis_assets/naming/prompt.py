@@ -24,6 +24,8 @@ CHILDREN_SHOWN = 12
 DOCUMENTS_OF_COARSE = 2
 """Documents shown of a cluster that is made of others; these say more."""
 NEIGHBORS_SHOWN = 3
+CHARACTERS_PER_TOKEN = 8
+"""At most, in a text of any length that is made of words."""
 TOKENS_PER_NAME = 64
 """Of the answer: a name, its id and the JSON around them; names in other scripts take more tokens than in English."""
 TOKENS_PER_ANSWER = 512
@@ -88,6 +90,11 @@ class Style:
     language: str | None = None
     sample_tokens: int = 64
     samples: int = 5
+
+    @property
+    def shown_characters(self) -> int:
+        """Longest beginning of a document, in characters, that a model can have seen."""
+        return CHARACTERS_PER_TOKEN * self.sample_tokens
 
 
 @dataclass(frozen=True)

@@ -15,13 +15,15 @@ ROWS_SHOWN = 500
 KEYPHRASES_SHOWN = 6
 EXEMPLARS_SHOWN = 3
 EXEMPLAR_CHARACTERS = 110
-BULLET = "• "
+BULLET = "•\u00a0"
 """Before each example: Dagster's pages drop HTML out of Markdown, so a cell has no line breaks."""
 _COLUMNS = ("Layer", "Name", "Points", "Named by", "Keyphrases", "Examples")
 """The widest last: Dagster cuts off what does not fit."""
 _UNBROKEN = re.compile(r"(\S{30})(?=\S)")
 _BREAK = "\u200b"
-"""A place where a long word, such as the path of a module, may be broken, so that its column does not push others out."""
+"""Where a word may be broken: a long one, such as the path of a module, would push the other columns out."""
+_LINK = re.compile(r"(https?:|ftp:|www|@)", re.IGNORECASE)
+"""What Dagster makes a link of even where it is escaped: a stranger's text must give an operator nothing to click."""
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>()#+!|~$^=-])")
 
 
@@ -65,4 +67,5 @@ def _shorten(text: str) -> str:
 
 
 def _escape(text: str) -> str:
-    return _MARKDOWN.sub(r"\\\1", " ".join(text.split())).replace("&", "&amp;")
+    unlinked = _LINK.sub(rf"\1{_BREAK}", " ".join(text.split()))
+    return _MARKDOWN.sub(r"\\\1", unlinked).replace("&", "&amp;")

@@ -52,8 +52,8 @@ JOB_MEANINGS = {
     "llm_config.config.timeout_seconds": "Seconds that one call may take, 1 to 600, at most "
     "`VIS_ASSETS_LLM_TIMEOUT_SECS`.",
     "llm_config.config.requests_per_minute": "Calls a minute; `null` takes `VIS_ASSETS_LLM_REQUESTS_PER_MINUTE`.",
-    "llm_config.config.max_input_tokens": "Tokens of one question, from 500; fewer clusters are asked for at once where "
-    "they are too long. `null` means 12,000.",
+    "llm_config.config.max_input_tokens": "Tokens of one question, from 500; fewer clusters are asked for at once "
+    "where they are too long. `null` means 12,000.",
     "llm_config.fallbacks": "Up to 8 more models, objects of `llm_id`, `provider`, `model`, `api_key`, `config`, asked "
     "in order where those before them give no usable answer.",
     "filter": "Qdrant payload filter in its JSON form; only matching points are mapped.",

@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -88,11 +89,15 @@ def title_of(cluster: dict[str, Any]) -> str:
     return next((phrase for phrase in phrases if phrase not in cluster.get("avoid", ())), phrases[0])
 
 
+def _itself(model: Any) -> Any:
+    return model
+
+
 def chain_of(
     *models: RuleModel | Any, budget: Budget | None = None, names: Sequence[str] = (), price: Any = None
 ) -> ModelChain:
     """A chain of models that waits for nothing."""
     called = names or [f"rule/{i}" for i in range(len(models))]
-    links = [Link(name, lambda model=model: model, price, 5.0) for name, model in zip(called, models, strict=True)]
+    links = [Link(name, partial(_itself, model), price, 5.0) for name, model in zip(called, models, strict=True)]
     patience = Patience(attempts=2, first_wait_seconds=0.0, longest_wait_seconds=0.0)
     return ModelChain(links, Ledger(budget or Budget()), patience)

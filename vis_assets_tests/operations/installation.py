@@ -30,7 +30,9 @@ NATS_TOKEN = "canary-nats-token-41b7"
 SEALING_KEY = Fernet.generate_key().decode()
 QDRANT_KEY = "canary/qdrant+key=of-job-5c0e"
 LLM_KEY = "sk-canary-llm-key-of-job-b21f"
+LLM_FALLBACK_KEY = "sk-canary-llm-key-of-fallback-5d92"
 LLM_OPTION = "canary-llm-option-of-job-07d4"
+OWN_LLM_KEY = "sk-canary-llm-key-of-installation-0f6e"
 OWN_QDRANT_KEY = "canary-qdrant-key-of-installation-e83a"
 PROGRAM = [sys.executable, "-c", "from vis_assets.cli import main; main()", "worker"]
 
@@ -117,6 +119,7 @@ class Installation:
             "NATS_TOKEN": NATS_TOKEN,
             "VIS_ASSETS_SECRET_KEY": SEALING_KEY,
             "QDRANT_API_KEY": OWN_QDRANT_KEY,
+            "OPENAI_API_KEY": OWN_LLM_KEY,
             "WORKER_ID": name,
             "HEALTH_CHECK_PORT": str(port),
             "VIS_ASSETS_HTTP_HOST": "127.0.0.1",
@@ -182,7 +185,9 @@ def unreachable_job(transform: int, **changes: Any) -> dict[str, Any]:
         "connection_url": "http://169.254.169.254:6333",
         "api_key": QDRANT_KEY,
     }
+    fallback = {"provider": "cohere", "model": "m", "api_key": LLM_FALLBACK_KEY}
     llm = {"provider": "openai", "model": "m", "api_key": LLM_KEY, "config": {"organization": LLM_OPTION}}
+    llm |= {"fallbacks": [fallback]}
     return {
         "job_id": f"job-{transform}",
         "visualization_transform_id": transform,

@@ -45,9 +45,9 @@ CLUSTERS = [
     {"id": "c2", "keyphrases": ["sparse matrix", "column"], "documents": ["A matrix."]},
 ]
 NAMES = [
-    {"id": "c0", "name": "Graph Layout Edges"},
-    {"id": "c1", "name": "Http Request Timeout"},
-    {"id": "c2", "name": "Sparse Matrix Column"},
+    {"id": "c0", "name": "Graph Layout & Edges"},
+    {"id": "c1", "name": "Http Request & Timeout"},
+    {"id": "c2", "name": "Sparse Matrix & Column"},
 ]
 CONTENT = json.dumps({"clusters": CLUSTERS}, ensure_ascii=False)
 JSON_WANTED: dict[str, Any] = {"response_format": {"type": "json_object"}}
@@ -423,32 +423,41 @@ def test_message_of_several_parts(llm: EmbeddedLlm) -> None:
 def test_half_a_character(llm: EmbeddedLlm) -> None:
     """Evidence with half a surrogate pair is answered."""
     content = '{"clusters": [{"id": "c0", "keyphrases": ["bad \\ud83d text"]}]}'
-    assert names_in(said(OPENAI, ask(llm, content=content).json())) == [{"id": "c0", "name": "Bad \ud83d Text"}]
+    assert names_in(said(OPENAI, ask(llm, content=content).json())) == [{"id": "c0", "name": "Bad Text"}]
 
 
 @pytest.mark.parametrize(
     ("cluster", "name"),
     [
-        ({"keyphrases": ["graph layout", "layout", "edges"]}, "Graph Layout Edges"),
+        ({"keyphrases": ["graph layout", "layout", "edges"]}, "Graph Layout & Edges"),
         ({"keyphrases": ["one"]}, "One"),
-        ({"keyphrases": ["a b c d", "e f g", "h"]}, "A B C D H"),
-        ({"keyphrases": ["graph layout", "edges", "nodes"], "avoid": ["EDGES graph layout"]}, "Graph Layout Nodes"),
-        ({"keyphrases": ["机器 学习", "神经网络"]}, "机器 学习 神经网络"),
-        ({"keyphrases": ["odd", "layout", "edges"], "documents": ["Layout of Edges", "edges, layout"]}, "Layout Edges"),
-        ({"children": ["Graph Edges", "Graph Nodes"], "keyphrases": ["drawing"]}, "Graph Drawing"),
-        ({"children": ["Graph Edges", "Graph Nodes", "Edges"]}, "Edges Nodes"),
-        ({"children": ["Vector Search", "Matrix Products"], "keyphrases": ["algebra", "numbers"]}, "Algebra Numbers"),
-        ({"children": ["Vector Search", "Matrix Products"]}, "Vector Matrix"),
-        ({"documents": ["The quick foxes jump", "Foxes are quick"]}, "Quick Foxes"),
-        ({"task": "Name lasers, lasers, optics"}, "Lasers Optics"),
-        ({"task": "Please name these:\n<documents>\nOptics of lasers\nLasers\n</documents>\nPlease!"}, "Lasers Optics"),
-        ({"documents": ["a an 12 of"]}, "An 12"),
+        ({"keyphrases": ["a b c d", "e f g", "h"]}, "A B C D & H"),
+        (
+            {"keyphrases": ["graph layout", "edges", "nodes"], "avoid": ["EDGES graph layout"]},
+            "Graph Layout, Edges & Nodes",
+        ),
+        ({"keyphrases": ["机器 学习", "神经网络"]}, "机器 学习、神经网络"),
+        (
+            {"keyphrases": ["odd", "layout", "edges"], "documents": ["Layout of Edges", "edges, layout"]},
+            "Layout, Edges & Odd",
+        ),
+        ({"children": ["Graph Edges", "Graph Nodes"], "keyphrases": ["drawing"]}, "Graph & Drawing"),
+        ({"children": ["Graph Edges", "Graph Nodes", "Edges"]}, "Graph, Edges & Nodes"),
+        ({"children": ["Vector Search", "Matrix Products"], "keyphrases": ["algebra", "numbers"]}, "Algebra & Numbers"),
+        ({"children": ["Vector Search", "Matrix Products"]}, "Vector, Search & Matrix"),
+        ({"documents": ["The quick foxes jump", "Foxes are quick"]}, "Quick & Foxes"),
+        ({"task": "Name lasers, lasers, optics"}, "Lasers & Optics"),
+        (
+            {"task": "Please name these:\n<documents>\nOptics of lasers\nLasers\n</documents>\nPlease!"},
+            "Lasers & Optics",
+        ),
+        ({"documents": ["a an 12 of"]}, "An, 12 & Of"),
         ({}, "Unclear"),
         ({"keyphrases": [1, " ", None], "documents": 5}, "Unclear"),
     ],
 )
 def test_name_of_one_cluster(cluster: dict[str, Any], name: str) -> None:
-    """A name is made of the cluster's evidence: at most five words, none twice, none that shall be avoided."""
+    """A name is made of the cluster's evidence, the best of it first, and is none of those that shall be avoided."""
     assert name_clusters([{"id": "c0", **cluster}]) == [{"id": "c0", "name": name}]
 
 

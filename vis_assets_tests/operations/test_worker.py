@@ -14,10 +14,12 @@ from vis_assets_tests.canaries import Canaries, Wiretap, files_below, postgres_c
 from vis_assets_tests.cli.command import alone, run
 from vis_assets_tests.integration.wire import eventually
 from vis_assets_tests.operations.installation import (
+    LLM_FALLBACK_KEY,
     LLM_KEY,
     LLM_OPTION,
     NATS_FOLDER,
     NATS_TOKEN,
+    OWN_LLM_KEY,
     OWN_QDRANT_KEY,
     QDRANT_KEY,
     SEALING_KEY,
@@ -51,6 +53,7 @@ def secrets(site: Installation) -> Canaries:
         {
             "Qdrant key of a job": QDRANT_KEY,
             "LLM key of a job": LLM_KEY,
+            "LLM key of a fallback": LLM_FALLBACK_KEY,
             "LLM option of a job": LLM_OPTION,
             "password in a URL of a job": URL_PASSWORD,
             "header of a job message": HEADER,
@@ -58,6 +61,7 @@ def secrets(site: Installation) -> Canaries:
             "NATS token": NATS_TOKEN,
             "S3 secret key": site.s3.environment["AWS_SECRET_ACCESS_KEY"],
             "Qdrant key of the installation": OWN_QDRANT_KEY,
+            "LLM key of the installation": OWN_LLM_KEY,
             "sealing key": SEALING_KEY,
             "Postgres password": PASSWORD,
         }

@@ -3,11 +3,11 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import combinations
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain, combinations
 from typing import Any
 
-LONGEST_NAME_WORDS = 5
+from vis_assets.naming.titles import name_of_keyphrases
 
 _QUESTION_START = '{"clusters"'
 _PHRASES_IN_PLAY = 6
@@ -46,7 +46,7 @@ def name_clusters(clusters: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]
     taken: set[frozenset[str]] = set()
     for cluster in clusters:
         avoided = taken | {_words(name) for key in ("avoid", "children") for name in _strings(cluster, key)}
-        candidates = [*_candidates(_evidence(cluster)), "Unclear"]
+        candidates = [*_candidates(_evidence(cluster), _strings(cluster, "documents")), "Unclear"]
         name = next((name for name in candidates if _words(name) not in avoided), candidates[0])
         taken.add(_words(name))
         named.append({"id": str(cluster.get("id", "")), "name": name})
@@ -72,7 +72,7 @@ def _is_shared(phrase: str, documents: Sequence[str]) -> bool:
 
 def _words(name: str) -> frozenset[str]:
     """Return what makes two names alike: the same words in another order are no other name."""
-    return frozenset(name.casefold().split())
+    return frozenset(_ANY_WORD.findall(name.casefold()))
 
 
 def _strings(cluster: Mapping[str, Any], key: str) -> list[str]:
@@ -88,23 +88,10 @@ def _count_words(texts: Sequence[str]) -> list[tuple[str, int]]:
     return Counter(words).most_common(_FREQUENT_WORDS)
 
 
-def _candidates(phrases: Sequence[str]) -> Iterator[str]:
-    """Yield names: of two phrases, which say more than one and read better than three, then of other numbers."""
-    for count in (2, 3, 1):
-        for chosen in combinations(phrases[:_PHRASES_IN_PLAY], count):
-            words = _joined(chosen)
-            if words and len(words) <= LONGEST_NAME_WORDS:
-                yield " ".join(word[:1].upper() + word[1:] for word in words)
-
-
-def _joined(phrases: Iterable[str]) -> list[str]:
-    """Return the words of phrases, each once; nothing where a phrase adds none."""
-    words: list[str] = []
-    known: set[str] = set()
-    for phrase in phrases:
-        new = [word for word in phrase.split() if word.casefold() not in known]
-        if not new:
-            return []
-        words.extend(new)
-        known.update(word.casefold() for word in new)
-    return words
+def _candidates(phrases: Sequence[str], documents: Sequence[str]) -> Iterator[str]:
+    """Yield names in the style of our own: of the first phrases, then of two, one or three others."""
+    in_play = phrases[:_PHRASES_IN_PLAY]
+    for chosen in chain([in_play], *(combinations(in_play, count) for count in (2, 1, 3))):
+        name = name_of_keyphrases(list(chosen), documents)
+        if name:
+            yield name
