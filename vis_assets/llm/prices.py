@@ -49,6 +49,7 @@ PRICES: Mapping[str, Price] = MappingProxyType(
     {
         "openai/gpt-3.5-turbo": Price(0.50, 1.50),
         "openai/gpt-3.5-turbo-0125": Price(0.50, 1.50),
+        "openai/gpt-4": Price(30.00, 60.00),
         "openai/gpt-4-turbo": Price(10.00, 30.00),
         "openai/gpt-4o": Price(2.50, 10.00),
         "openai/gpt-4o-2024-05-13": Price(5.00, 15.00),

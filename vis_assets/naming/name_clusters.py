@@ -30,6 +30,9 @@ ROUNDS = 2
 KEYPHRASES_OF_NEIGHBOR = 3
 KEPT = 8
 """Keyphrases that are remembered with a name."""
+READ_MEMBERS = 10
+"""Documents besides its exemplars that show how a cluster's words are written ("HTTP", "NumPy")."""
+READ_CHARACTERS = 600
 REASONS_TOLD = 3
 NO_USABLE_ANSWER = "what was answered for them was no name, or one that a single document dictated"
 _NUMBERED = ("Cluster", "Group", "Region", "Continent")
@@ -310,7 +313,8 @@ def _tell_apart(clusters: Sequence[ClusterEvidence], drafts: Sequence[ClusterNam
 
 
 def _name_without_model(cluster: ClusterEvidence) -> ClusterName:
-    name = name_of_keyphrases(cluster.keyphrases, [*cluster.documents, *cluster.members])
+    texts = [text[:READ_CHARACTERS] for text in (*cluster.documents, *cluster.members[:READ_MEMBERS])]
+    name = name_of_keyphrases(cluster.keyphrases, texts)
     return ClusterName(name, BY_KEYPHRASES) if name else ClusterName(_numbered(cluster), BY_NUMBER)
 
 

@@ -186,8 +186,8 @@ def unreachable_job(transform: int, **changes: Any) -> dict[str, Any]:
         "api_key": QDRANT_KEY,
     }
     fallback = {"provider": "cohere", "model": "m", "api_key": LLM_FALLBACK_KEY}
-    llm = {"provider": "openai", "model": "m", "api_key": LLM_KEY, "config": {"organization": LLM_OPTION}}
-    llm |= {"fallbacks": [fallback]}
+    options = {"organization": LLM_OPTION}
+    llm = {"provider": "openai", "model": "m", "api_key": LLM_KEY, "config": options, "fallbacks": [fallback]}
     return {
         "job_id": f"job-{transform}",
         "visualization_transform_id": transform,
