@@ -164,7 +164,16 @@ class AnswerUnusable(TransientError):
 
 
 class NoModelAnswered(TransientError):
-    """None of a chain of language models gave a usable answer."""
+    """None of a chain of language models gave a usable answer.
+
+    Attributes:
+        answered: names of the models that did answer, though not what they were asked for.
+    """
+
+    def __init__(self, message: str, answered: frozenset[str] = frozenset()) -> None:
+        """Keep who answered."""
+        super().__init__(message)
+        self.answered = answered
 
 
 class ComputeFailed(TransientError):

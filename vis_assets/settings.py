@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from vis_assets.errors import InvalidSetting
@@ -243,7 +243,6 @@ class Settings(BaseSettings):
         str | None,
         Field(
             alias="LLM_PROVIDER",
-            pattern=r"^[a-z_]+(/[^\s,]+)?( *, *[a-z_]+(/[^\s,]+)?)*$",
             description="Language models that name the clusters of jobs without `llm_config`, `provider/model`, "
             "comma-separated, the first to be asked first, e.g. `openai/gpt-4o-mini, cohere`; unset: keyphrases name "
             "them",
@@ -259,7 +258,10 @@ class Settings(BaseSettings):
     nvidia_api_key: Annotated[SecretStr | None, Field(alias="NVIDIA_API_KEY", description="Key of `nvidia`")] = None
     ollama_base_url: Annotated[
         str | None,
-        Field(alias="OLLAMA_BASE_URL", description="Address of `ollama`; unset: `http://localhost:11434/v1`"),
+        Field(
+            alias="OLLAMA_BASE_URL",
+            description="Address of `ollama`; unset: `http://localhost:11434/v1`, for LLM_PROVIDER only",
+        ),
     ] = None
     vllm_base_url: Annotated[str | None, Field(alias="VLLM_BASE_URL", description="Address of `vllm`")] = None
     vllm_api_key: Annotated[SecretStr | None, Field(alias="VLLM_API_KEY", description="Key of `vllm`")] = None
@@ -421,6 +423,14 @@ class Settings(BaseSettings):
             data["VIS_ASSETS_ALLOWED_HOSTS"] = frozenset(h.strip().lower() for h in hosts.split(",") if h.strip())
         return data
 
+    @field_validator("llm_provider")
+    @classmethod
+    def _lists_models(cls, value: str | None) -> str | None:
+        for name in (value or "x").split(","):
+            if not re.fullmatch(r"[A-Za-z0-9_]+(/[^\s,]+)?", name.strip()):
+                raise ValueError(f"{name.strip()[:80]!r} is no model; write them like openai/gpt-4o-mini, cohere")
+        return value
+
     @model_validator(mode="after")
     def _bucket_needs_credentials(self) -> Self:
         if self.s3_bucket_name is None:
@@ -446,6 +456,10 @@ class Settings(BaseSettings):
         ):
             if "@" in (url or "").partition("://")[2].partition("/")[0]:
                 raise ValueError(f"{name} holds a user or password, and is shown to people; remove them")
+            if name not in {"AWS_ENDPOINT_URL", "VIS_ASSETS_PUBLIC_URL"} and re.search("[?#]", url or ""):
+                raise ValueError(
+                    f"{name} holds a query or fragment, and is shown to people; a key has its own variable"
+                )
         return self
 
     @model_validator(mode="after")

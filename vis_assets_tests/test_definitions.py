@@ -21,7 +21,7 @@ SNAPSHOT = {
     ),
     "cluster_names": (
         {"visualization_job", "vectors", "cluster_labels"},
-        {"openai", "parquet"},
+        {"llm", "parquet"},
         {"names_unique"},
     ),
     "html_map": (

@@ -1,7 +1,9 @@
 """The names: what each cluster is about."""
 
+import logging
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,7 @@ from vis_assets.assets.partitions import (
     require_same_points,
     visualization_transforms,
 )
+from vis_assets.llm.ledger import Usage
 from vis_assets.mapping.exemplars import gather_evidence
 from vis_assets.mapping.keyphrases import extract_layer_keyphrases
 from vis_assets.naming.evidence import ClusterEvidence, collect_evidence
@@ -34,6 +37,9 @@ from vis_assets.resources.specs import Spec
 from vis_assets.settings import Settings
 from vis_assets.sources.points import PointSet
 
+_log = logging.getLogger(__name__)
+
+MOST_NOTES = 5
 EVIDENCE_SHARE = 0.3
 """Of this stage's progress, what is reached when the evidence is gathered."""
 CHECKS = {"names_unique": "No two clusters of any layers have the same name."}
@@ -43,7 +49,7 @@ CHECKS = {"names_unique": "No two clusters of any layers have the same name."}
     partitions_def=visualization_transforms,
     group_name=GROUP,
     owners=OWNERS,
-    kinds={"openai", "parquet"},
+    kinds={"llm", "parquet"},
     code_version="3",
     io_manager_key=ARTIFACT_IO,
     check_specs=check_specs("cluster_names", CHECKS),
@@ -83,7 +89,8 @@ def cluster_names(
     table = _table(clusters, naming, ids, texts)
     seconds = round(time.perf_counter() - started, 3)
     told = describe_naming(naming.names, usage)
-    table.attrs = {"notes": [*dialogue.notes, *naming.notes], "seconds": seconds, "naming": told}
+    notes = [*dialogue.notes, *naming.notes, *_notes_on_models(naming, usage)]
+    table.attrs = {"notes": notes, "seconds": seconds, "naming": told}
     context.log.info("named %d clusters in %.2f s: %s", len(table), seconds, told["named_by"])
     report(1, 1)
     yield Output(table, metadata=_describe(table))
@@ -128,7 +135,7 @@ def _name(
         return number_clusters(clusters)
     if dialogue.chain is None:
         return name_clusters(clusters)
-    job, config = spec.job, spec.job.visualization_config
+    config = spec.job.visualization_config
     style = Style(
         prompt=config.topic_naming_prompt,
         language=config.topic_language,
@@ -136,14 +143,25 @@ def _name(
         samples=config.samples_per_cluster,
     )
     plan = NamingPlan(style, config.llm_batch_size, dialogue.max_input_tokens, settings.llm_concurrency)
-    return name_clusters(
-        clusters,
-        dialogue.chain,
-        plan,
-        name_books.read(job),
-        on_progress,
-        lambda entries: name_books.write(job, entries),
-    )
+    opened = name_books.open(spec.job)
+    book = opened.book if config.reuse_names else None
+    try:
+        return name_clusters(clusters, dialogue.chain, plan, book, on_progress, opened.remember)
+    except Exception as error:  # noqa: BLE001 - logged and told; no job may fail for a defect in naming by models
+        _log.exception("job %s: clusters are named by keyphrases", spec.job.job_id)
+        told = f"clusters are named by keyphrases, since asking a language model ended with {type(error).__name__}"
+        return replace(name_clusters(clusters), notes=(told,))
+
+
+def _notes_on_models(naming: Naming, usage: Usage) -> list[str]:
+    """Say which models did not answer, where others did: nobody sees that by the names."""
+    if naming.notes:
+        return []
+    return [
+        f"language model {fallback.model} left {fallback.requests} requests to others: {fallback.reason}"
+        for fallback in usage.fallbacks[:MOST_NOTES]
+        if fallback.model in usage.by_model
+    ]
 
 
 def _table(clusters: Sequence[ClusterEvidence], naming: Naming, ids: Any, texts: Sequence[str]) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from vis_assets.cli.terminal import say
 
 @click.group("bench")
 def command() -> None:
-    """Measure on this machine: one map against the stock libraries, or jobs through the whole system."""
+    """Measure maps, jobs, pages and names on this machine."""
 
 
 @command.command("pipeline")

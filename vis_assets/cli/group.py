@@ -18,7 +18,7 @@ COMMANDS = {
     "doctor": "Check every configured connection.",
     "config": "Show every setting, its value, and where it came from.",
     "warmup": "Compile everything once, so that the first job does not wait.",
-    "bench": "Measure one map, or jobs through the whole system.",
+    "bench": "Measure maps, jobs, pages and names on this machine.",
     "dlq": "List, show, replay or purge jobs that were given up.",
     "delete": "Delete a map and everything that belongs to it.",
 }

@@ -5,8 +5,12 @@ that concurrent questions would be asked one after the other; here the question 
 two steps, and the lock is held for neither call.
 """
 
+import math
 import threading
 from collections.abc import Callable
+
+POLL_SECONDS = 0.25
+"""How soon to look again for what came of a trial."""
 
 
 class Breaker:
@@ -26,6 +30,7 @@ class Breaker:
         self._lock = threading.Lock()
         self._failures = 0
         self._opened_at: float | None = None
+        self._is_brief = False
         self._trial_runs = False
 
     @property
@@ -33,6 +38,20 @@ class Breaker:
         """Whether a call would be stopped now."""
         with self._lock:
             return self._stops()
+
+    @property
+    def trial_at(self) -> float:
+        """When a call may be let through, in the clock's seconds; while a trial runs, when to look again."""
+        with self._lock:
+            if self._opened_at is None:
+                return -math.inf
+            return self._clock() + POLL_SECONDS if self._trial_runs else self._opened_at + self._seconds
+
+    @property
+    def is_worth_waiting_for(self) -> bool:
+        """Whether the last failure was a brief one."""
+        with self._lock:
+            return self._is_brief
 
     def admit(self) -> bool:
         """Say whether the caller may call; who was let through reports `succeeded`, `failed` or `withdrawn`."""
@@ -49,10 +68,15 @@ class Breaker:
             self._opened_at = None
             self._trial_runs = False
 
-    def failed(self) -> None:
-        """Count a failure."""
+    def failed(self, *, is_brief: bool) -> None:
+        """Count a failure.
+
+        Args:
+            is_brief: whether it cost little time and may pass soon.
+        """
         with self._lock:
             self._failures += 1
+            self._is_brief = is_brief
             if self._failures >= self._most_failures:
                 self._opened_at = self._clock()
                 self._trial_runs = False

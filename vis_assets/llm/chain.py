@@ -5,7 +5,9 @@
               | this question refused: the next model
               | refused: never again for this job
               | timed out, or attempts used up
-    link 2: the same ... then `NoModelAnswered`, with what each of them said.
+    link 2: the same ...
+    none, and all of them failed quickly: wait a little, and again from link 1; else `NoModelAnswered`, with what each
+    of them said.
 
 Why a model did not answer goes into the ledger; nothing that a document or an answer says goes into a log or a message.
 """
@@ -16,8 +18,8 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from functools import cache
+from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
@@ -36,9 +38,10 @@ from vis_assets.errors import (
 )
 from vis_assets.llm.breaker import Breaker
 from vis_assets.llm.ledger import Ledger
-from vis_assets.llm.model import Completion, Model, Question
+from vis_assets.llm.model import MOST_NAME_CHARACTERS, Completion, Model, Question, one_line, requests_behind
 from vis_assets.llm.pace import Pace
 from vis_assets.llm.prices import Price
+from vis_assets.llm.rest import Rest
 from vis_assets.llm.tokens import count_tokens
 
 if TYPE_CHECKING:
@@ -88,6 +91,8 @@ class Patience:
         longest_wait_seconds: between two attempts.
         breaker_failures: failed questions in a row after which a model is left alone.
         breaker_seconds: for how long, before one question tries it again.
+        longest_rest_seconds: that questions wait where every model failed, and quickly: from the first wait of any of
+            them to the next answer. 0 for not at all. A model that let timeouts pass is not waited for.
     """
 
     attempts: int = 3
@@ -95,7 +100,8 @@ class Patience:
     first_wait_seconds: float = 1.0
     longest_wait_seconds: float = 20.0
     breaker_failures: int = 3
-    breaker_seconds: float = 30.0
+    breaker_seconds: float = 10.0
+    longest_rest_seconds: float = 30.0
 
     def wait_seconds(self, attempt: int) -> float:
         """Return how long to wait after so many attempts; by chance shorter, so that not all come back at once."""
@@ -134,9 +140,10 @@ class ModelChain:
             ledger: the job's account.
             patience: how long to try.
             clock: seconds that only grow.
-            sleep: waits so many seconds for a model's pace. Waits between attempts are stamina's.
+            sleep: waits so many seconds for a model's pace, or for all models. Waits between attempts are stamina's.
         """
         self._lines = [_Line(link, patience, clock, sleep) for link in links]
+        self._rest = Rest(patience.longest_rest_seconds, clock, sleep)
         self._ledger = ledger
         self._patience = patience
         self._clock = clock
@@ -155,7 +162,8 @@ class ModelChain:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Close the models that were opened."""
+        """Close the models that were opened; who still asks, or waits, is told so."""
+        self._rest.close()
         for line in self._lines:
             line.close()
 
@@ -168,20 +176,65 @@ class ModelChain:
                 errors are let through.
 
         Raises:
-            NoModelAnswered: none did; the message says why, for each model.
+            NoModelAnswered: none did, and the message says why, for each model; or the chain is closed.
             BudgetSpent: every model that could be asked would have cost more than is left.
         """
-        deadline = self._deadline()
-        input_tokens = _input_tokens(question)
-        failures: list[tuple[str, VisAssetsError]] = []
+        asked = _Asked(question, _input_tokens(question), read, self._deadline())
+        while True:
+            self._require_open()
+            answers = self._rest.answers
+            answer = self._ask_each(asked)
+            if answer is not None:
+                return answer
+            trials = self._trials(asked)
+            if not trials or not self._rest.wait(trials, answers, asked.deadline):
+                break
+        self._require_open()
+        self._fall_back(asked, asked.said)
+        raise _total_failure([(line.link.name, error) for line, error in asked.said.items()])
+
+    def _ask_each(self, asked: "_Asked[Value]") -> Answer[Value] | None:
+        """Ask one model after the other, once, as far as they let themselves be asked."""
+        asked.failures = {}
         for line in self._lines:
-            request = _Request(line, question, input_tokens, read, deadline, self._ledger, self._patience, self._clock)
             try:
-                return Answer(request.answer(), line.link.name)
+                value = _Request(line, asked, self._ledger, self._patience, self._clock).answer()
             except (ModelRefused, ModelUnavailable, AnswerUnusable, BudgetSpent) as error:
-                self._ledger.fall_back(line.link.name, _reason(error))
-                failures.append((line.link.name, error))
-        raise _total_failure(failures)
+                asked.failed(line, error)
+            else:
+                self._rest.answered()
+                self._fall_back(asked, asked.failures)
+                return Answer(value, line.link.name)
+        return None
+
+    def _trials(self, asked: "_Asked[Value]") -> list[Callable[[], float]]:
+        """When each model may be asked once more; none where it is not to be waited for."""
+        trials: list[Callable[[], float]] = []
+        was_repeated = asked.is_repeated
+        for line, error in asked.failures.items():
+            if _is_hopeless(error):
+                continue
+            if not isinstance(error, ModelUnavailable) or not _is_brief(error):
+                return []
+            if line.breaker.is_open or isinstance(error, _LeftAlone):
+                if not line.breaker.is_worth_waiting_for:
+                    return []
+                trials.append(partial(getattr, line.breaker, "trial_at"))
+            elif was_repeated:
+                # It may be this question that it fails at.
+                return []
+            else:
+                asked.is_repeated = True
+                trials.append(partial(float, self._clock() + self._patience.breaker_seconds))
+        return trials
+
+    def _fall_back(self, asked: "_Asked[Value]", lines: "Iterable[_Line]") -> None:
+        for line in lines:
+            self._ledger.fall_back(line.link.name, _reason(asked.said[line]))
+
+    def _require_open(self) -> None:
+        if self._rest.is_closed:
+            raise NoModelAnswered("the chain is closed; open another one to ask more")
 
     def _deadline(self) -> float:
         with self._lock:
@@ -194,13 +247,17 @@ class _NotAsked(ModelUnavailable):
     """The model was not asked at all."""
 
 
+class _LeftAlone(_NotAsked):
+    """It was not asked since it failed again and again."""
+
+
 class _Line:
     """What a chain remembers of one link."""
 
     def __init__(
         self, link: Link, patience: Patience, clock: Callable[[], float], sleep: Callable[[float], None]
     ) -> None:
-        self.link = link
+        self.link = replace(link, name=one_line(link.name, MOST_NAME_CHARACTERS))
         self.breaker = Breaker(patience.breaker_failures, patience.breaker_seconds, clock)
         self.pace = Pace(link.requests_per_minute, clock, sleep)
         self.refusal: str | None = None
@@ -233,29 +290,49 @@ class _Line:
         if isinstance(error, ModelRefused) and not isinstance(error, QuestionRefused):
             self.refusal = _reason(error)
         else:
-            self.breaker.failed()
+            self.breaker.failed(is_brief=_is_brief(error))
         _log.warning("no answer: %s", _told(self.link.name, _reason(error)))
+
+
+@dataclass
+class _Asked(Generic[Value]):
+    """One question to a chain.
+
+    Attributes:
+        question: what is asked.
+        input_tokens: of it, estimated.
+        read: makes the value of a completion.
+        deadline: in the clock's seconds.
+        failures: why each model did not answer when it was its turn last.
+        said: the same, but what a model said when it was asked outlives that it was not asked later.
+        is_repeated: whether a model failed at it, with all attempts, and has another turn.
+    """
+
+    question: Question
+    input_tokens: int
+    read: Callable[[Completion], Value]
+    deadline: float
+    failures: dict[_Line, VisAssetsError] = field(default_factory=dict)
+    said: dict[_Line, VisAssetsError] = field(default_factory=dict)
+    is_repeated: bool = False
+
+    def failed(self, line: _Line, error: VisAssetsError) -> None:
+        self.failures[line] = error
+        if line not in self.said or not isinstance(error, _NotAsked):
+            self.said[line] = error
 
 
 class _Request(Generic[Value]):
     """One question to one model, with its repetitions."""
 
     def __init__(
-        self,
-        line: _Line,
-        question: Question,
-        input_tokens: int,
-        read: Callable[[Completion], Value],
-        deadline: float,
-        ledger: Ledger,
-        patience: Patience,
-        clock: Callable[[], float],
+        self, line: _Line, asked: _Asked[Value], ledger: Ledger, patience: Patience, clock: Callable[[], float]
     ) -> None:
         self._line = line
-        self._question = question
-        self._input_tokens = input_tokens
-        self._read = read
-        self._deadline = deadline
+        self._question = asked.question
+        self._input_tokens = asked.input_tokens
+        self._read = asked.read
+        self._deadline = asked.deadline
         self._ledger = ledger
         self._patience = patience
         self._clock = clock
@@ -320,18 +397,18 @@ class _Request(Generic[Value]):
         if self._line.breaker.is_open:
             raise self._left_alone()
 
-    def _left_alone(self) -> _NotAsked:
-        return _NotAsked(f"it was left alone after {self._patience.breaker_failures} failures in a row")
+    def _left_alone(self) -> _LeftAlone:
+        return _LeftAlone(f"it was left alone after {self._patience.breaker_failures} failures in a row")
 
     def _call(self, model: Model, seconds: float) -> Completion:
         name = self._line.link.name
         reservation = self._ledger.reserve(self._line.link.price, self._input_tokens, self._question.max_output_tokens)
         completion: Completion | None = None
-        may_be_billed = False
+        may_be_billed, failed_requests = False, 1
         try:
             completion = model.complete(self._question, seconds)
         except Exception as error:  # noqa: BLE001  a bug in a provider must not end a job
-            failure = _as_ours(error, name)
+            failure, failed_requests = _as_ours(error, name), requests_behind(error)
             may_be_billed = isinstance(failure, ModelTimedOut | AnswerUnusable)
             if isinstance(failure, AnswerUnusable):
                 # A model that thinks first may have used all its room for that and said nothing.
@@ -339,7 +416,10 @@ class _Request(Generic[Value]):
             # The cause may hold what the server said, which may hold what the documents say.
             raise failure from None
         finally:
-            self._ledger.settle(reservation, name, completion, may_be_billed=may_be_billed)
+            self._ledger.settle(
+                reservation, name, completion, may_be_billed=may_be_billed, failed_requests=failed_requests
+            )
+            self._line.pace.skip(max(0, (completion.requests if completion else failed_requests) - 1))
         return completion
 
     def _make_room(self) -> None:
@@ -353,10 +433,13 @@ class _Request(Generic[Value]):
         if isinstance(error, ModelUnavailable | AnswerUnusable) and not isinstance(error, _NotAsked):
             self._failure = error
         wait = self._wanted_wait(error)
-        if wait is None or self._clock() + wait >= self._deadline or self._line.breaker.is_open:
+        if wait is None or self._clock() + wait >= self._deadline or self._is_given_up():
             return False
         _log.debug("%s is asked again in %.3f s", self._line.link.name, wait)
         return wait
+
+    def _is_given_up(self) -> bool:
+        return self._line.refusal is not None or self._line.breaker.is_open
 
     def _wanted_wait(self, error: Exception) -> float | None:
         if isinstance(error, AnswerUnusable):
@@ -367,7 +450,7 @@ class _Request(Generic[Value]):
         asked_for = error.retry_after_seconds if isinstance(error, ModelBusy) else None
         if asked_for is None:
             return self._patience.wait_seconds(self._failed_attempts)
-        return asked_for if 0 <= asked_for <= LONGEST_RETRY_AFTER_SECONDS else None
+        return asked_for if _can_be_waited(asked_for) else None
 
 
 def _attempts(wait_before_next: Callable[[Exception], bool | float], most: int) -> "Iterable[Attempt]":
@@ -398,6 +481,23 @@ def _as_ours(error: Exception, model_name: str) -> VisAssetsError:
     return ModelUnavailable(f"its provider failed with {type(error).__name__}")
 
 
+def _can_be_waited(seconds: float) -> bool:
+    return 0 <= seconds <= LONGEST_RETRY_AFTER_SECONDS
+
+
+def _is_brief(error: VisAssetsError) -> bool:
+    """Whether the failure cost little time, and the model may be back soon."""
+    if isinstance(error, ModelBusy) and error.retry_after_seconds is not None:
+        return _can_be_waited(error.retry_after_seconds)
+    return not isinstance(error, ModelTimedOut)
+
+
+def _is_hopeless(error: VisAssetsError) -> bool:
+    """Whether the model will not answer this question, however long one waits."""
+    not_asked_for_good = isinstance(error, _NotAsked) and not isinstance(error, _LeftAlone)
+    return not_asked_for_good or isinstance(error, ModelRefused | BudgetSpent)
+
+
 def _reason(error: VisAssetsError) -> str:
     """Say why in words that are the same for the same reason, so that the ledger can count them."""
     if isinstance(error, BudgetSpent):
@@ -406,7 +506,7 @@ def _reason(error: VisAssetsError) -> str:
         return "it did not answer in time"
     if isinstance(error, ModelBusy):
         return "it asked to be asked later"
-    return " ".join(str(error).split())[:MOST_REASON_CHARACTERS]
+    return one_line(str(error), MOST_REASON_CHARACTERS)
 
 
 def _total_failure(failures: Sequence[tuple[str, VisAssetsError]]) -> BudgetSpent | NoModelAnswered:
@@ -417,7 +517,8 @@ def _total_failure(failures: Sequence[tuple[str, VisAssetsError]]) -> BudgetSpen
     if not failures:
         return NoModelAnswered("no language model is configured; set LLM_PROVIDER, or give the job an llm_config")
     reasons = "; ".join(_told(name, _reason(error)) for name, error in failures)
-    return NoModelAnswered(f"no language model gave a usable answer: {reasons}")
+    answered = frozenset(name for name, error in failures if isinstance(error, AnswerUnusable))
+    return NoModelAnswered(f"no language model gave a usable answer: {reasons}", answered)
 
 
 def _told(name: str, reason: str) -> str:

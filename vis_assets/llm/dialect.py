@@ -4,16 +4,19 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any, Self
 
 from vis_assets.errors import VisAssetsError
 from vis_assets.llm.failures import dig, explanation
-from vis_assets.llm.model import Completion
+from vis_assets.llm.model import Completion, note_requests
 
 REFUSED_REQUEST = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY)
 """How servers answer parameters that they do not take."""
+LONGEST_LESSON_SECONDS = 2.0
+"""Refusals come at once. A request that takes longer than this is being answered, so its dialect is taken."""
 _FORMAT_WORDS = re.compile(r"response.?format|json.?schema|json.?object|json.?mode|structured.?output|guided", re.I)
 _EFFORT_WORDS = re.compile("reasoning|thinking", re.I)
 _TEMPERATURE_WORDS = re.compile("temperature", re.I)
@@ -92,25 +95,56 @@ class LearnedDialect:
         """Begin with what most servers take."""
         self._dialect = dialect
         self._lock = threading.Lock()
+        self._learning = threading.Lock()
+        self._proven: Dialect | None = None
 
     def complete(self, ask: Callable[[Dialect, float], Completion | Refusal], timeout_seconds: float) -> Completion:
         """Ask, and again without what the server does not take, until it answers or there is nothing left to leave out.
 
         Args:
-            ask: asks once, in a dialect and within seconds.
+            ask: asks once, in a dialect and within seconds; without a request where these are not more than 0.
             timeout_seconds: for all of it.
 
+        Returns:
+            The completion, with the number of requests.
+
         Raises:
-            VisAssetsError: whatever `ask` raises, or the error of the last refusal.
+            VisAssetsError: whatever `ask` raises, or the error of the last refusal; with the number of requests.
         """
-        ends_at = time.monotonic() + timeout_seconds
-        while True:
+        asking = _Asking(ask, time.monotonic() + timeout_seconds)
+        try:
             used = self._dialect
-            answer = ask(used, ends_at - time.monotonic())
-            if isinstance(answer, Completion):
-                return answer
+            answer = asking.ask(used)
+            if isinstance(answer, Refusal):
+                answer = self._ask_again(asking, used, answer)
+        except Exception as error:
+            note_requests(error, asking.requests)
+            raise
+        return replace(answer, requests=asking.requests)
+
+    def _ask_again(self, asking: "_Asking", used: Dialect, refusal: Refusal) -> Completion:
+        answer: Completion | Refusal = refusal
+        while isinstance(answer, Refusal):
             if not self._learn(used, answer.body):
                 raise answer.error
+            with self._turn_to_learn(asking.seconds_left):
+                used = self._dialect
+                answer = asking.ask(used)
+        self._proven = used
+        return answer
+
+    @contextmanager
+    def _turn_to_learn(self, seconds_left: float) -> Iterator[None]:
+        """Let one thread at a time try a dialect that may be wrong: its refusal spares the others theirs."""
+        is_held = self._learning.acquire(timeout=max(0.0, min(seconds_left, LONGEST_LESSON_SECONDS)))
+        try:
+            if is_held and self._proven == self._dialect:
+                self._learning.release()
+                is_held = False
+            yield
+        finally:
+            if is_held:
+                self._learning.release()
 
     def _learn(self, used: Dialect, body: object) -> bool:
         refused = used.refused(body)
@@ -121,3 +155,21 @@ class LearnedDialect:
             if getattr(self._dialect, refused) == getattr(used, refused):
                 self._dialect = self._dialect.without(refused)
         return True
+
+
+class _Asking:
+    """One question, with the requests that are sent for it."""
+
+    def __init__(self, ask: Callable[[Dialect, float], Completion | Refusal], ends_at: float) -> None:
+        self.requests = 0
+        self._ask = ask
+        self._ends_at = ends_at
+
+    @property
+    def seconds_left(self) -> float:
+        return self._ends_at - time.monotonic()
+
+    def ask(self, dialect: Dialect) -> Completion | Refusal:
+        seconds = self.seconds_left
+        self.requests += seconds > 0
+        return self._ask(dialect, seconds)

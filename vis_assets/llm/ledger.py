@@ -13,6 +13,8 @@ from vis_assets.llm.tokens import count_tokens
 MOST_REASONS = 50
 """Different reasons of one job that are kept apart; a result message must not grow with the number of requests."""
 OTHER_REASONS = "other reasons"
+LEAST_BELIEVED = 0.1
+"""A server that counts fewer tokens than this part of our estimate is not believed: no budget would hold."""
 _DECIMALS = 6
 _TOKEN_SETTINGS = "VIS_ASSETS_LLM_BUDGET_TOKENS or the job's llm_budget_tokens"  # noqa: S105  the names of settings
 _MONEY_SETTINGS = "VIS_ASSETS_LLM_BUDGET_USD or the job's llm_budget_usd"
@@ -61,12 +63,12 @@ class ModelUsage:
     """What was used of one model.
 
     Attributes:
-        calls: requests sent, failed ones too.
+        calls: requests sent, failed ones too; also those that a server refused for one of their parameters.
         failed_calls: those without a completion.
         input_tokens: of the questions.
         output_tokens: of the answers.
         cost_usd: None where tokens were used and the price is unknown.
-        estimated_tokens: whether some tokens are our estimate, since the server did not say.
+        estimated_tokens: whether some tokens are our estimate, since the server did not say, or absurdly few.
     """
 
     calls: int = 0
@@ -224,24 +226,26 @@ class Ledger:
         completion: Completion | None,
         *,
         may_be_billed: bool = False,
+        failed_requests: int = 1,
     ) -> None:
         """Book a call that has ended, and free what it did not use.
 
-        Tokens are those that the server counted, where it says; else the estimates. A call that failed uses none,
-        with one exception: where the server had the question and may have worked on it (it timed out, or its answer
-        was none), the question counts, since providers bill it. Its answer does not: nobody knows whether
-        there was one, and to count the longest would end a budget after a few timeouts.
+        Tokens are those that the server counted, where it says so and they are not absurdly few; else the estimates. A
+        call that failed uses none, with one exception: where the server had the question and may have worked on it (it
+        timed out, or its answer was none), the question counts, since providers bill it. Its answer does not: nobody
+        knows whether there was one, and to count the longest would end a budget after a few timeouts.
 
         Args:
             reservation: of this call.
             model_name: whose call it was.
             completion: None where the call failed.
             may_be_billed: of a failed call: whether the server may have worked on it.
+            failed_requests: of a failed call: how many were sent.
 
         Raises:
             KeyError: it is settled already.
         """
-        used = _used(reservation, completion, may_be_billed)
+        used = _used(reservation, completion, may_be_billed, failed_requests)
         with self._lock:
             self._books.reservations.remove(reservation)
             self._books.by_model[model_name] = self._books.by_model.get(model_name, ModelUsage()) + used
@@ -295,22 +299,30 @@ def _in_flight(held: float) -> str:
     return f" and {held:g} are held for requests in flight" if held else ""
 
 
-def _used(reservation: Reservation, completion: Completion | None, may_be_billed: bool) -> ModelUsage:
-    if completion is None and not may_be_billed:
-        return ModelUsage(calls=1, failed_calls=1)
-    told_input = completion.input_tokens if completion else None
-    told_output = completion.output_tokens if completion else 0
-    input_tokens = reservation.input_tokens if told_input is None else max(told_input, 0)
-    output_tokens = _estimate(completion) if told_output is None else max(told_output, 0)
-    return ModelUsage(
-        calls=1,
-        failed_calls=int(completion is None),
-        input_tokens=input_tokens,
-        output_tokens=output_tokens,
-        cost_usd=reservation.price.cost_usd(input_tokens, output_tokens) if reservation.price else None,
-        estimated_tokens=told_input is None or told_output is None,
+def _used(
+    reservation: Reservation, completion: Completion | None, may_be_billed: bool, failed_requests: int
+) -> ModelUsage:
+    if completion is None:
+        failed = ModelUsage(calls=failed_requests, failed_calls=failed_requests)
+        return failed + _tokens(reservation, (None, reservation.input_tokens), (0, 0)) if may_be_billed else failed
+    answered = ModelUsage(calls=completion.requests, failed_calls=completion.requests - 1)
+    return answered + _tokens(
+        reservation,
+        (completion.input_tokens, reservation.input_tokens),
+        (completion.output_tokens, count_tokens(completion.text)),
     )
 
 
-def _estimate(completion: Completion | None) -> int:
-    return count_tokens(completion.text) if completion else 0
+def _tokens(reservation: Reservation, question: tuple[int | None, int], answer: tuple[int | None, int]) -> ModelUsage:
+    """What tokens cost, each given as (told, estimated)."""
+    input_tokens, output_tokens = (_believed(*counts) for counts in (question, answer))
+    return ModelUsage(
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
+        cost_usd=reservation.price.cost_usd(input_tokens, output_tokens) if reservation.price else None,
+        estimated_tokens=(input_tokens, output_tokens) != (question[0], answer[0]),
+    )
+
+
+def _believed(told: int | None, estimated: int) -> int:
+    return estimated if told is None or told < LEAST_BELIEVED * estimated else told

@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+MOST_NAME_CHARACTERS = 200
+_REQUESTS = "llm_requests"
+
 
 @dataclass(frozen=True)
 class ModelAccess:
@@ -28,8 +31,8 @@ class ModelAccess:
 
     @property
     def name(self) -> str:
-        """What people are told, e.g. `openai/gpt-4o-mini`."""
-        return f"{self.provider}/{self.model}"
+        """What people are told, e.g. `openai/gpt-4o-mini`; one line of at most 200 characters, whatever a job says."""
+        return one_line(f"{self.provider}/{self.model}", MOST_NAME_CHARACTERS)
 
 
 @dataclass(frozen=True)
@@ -58,19 +61,23 @@ class Completion:
         input_tokens: of the question, as the server counted them; None where it does not say.
         output_tokens: of the answer, likewise.
         is_cut: whether the answer ended at `max_output_tokens`.
+        requests: how many were sent for it, refused ones too.
     """
 
     text: str
     input_tokens: int | None
     output_tokens: int | None
     is_cut: bool = False
+    requests: int = 1
 
 
 class Model(Protocol):
     """One model of one provider; may be called by several threads at the same time."""
 
     def complete(self, question: Question, timeout_seconds: float) -> Completion:
-        """Ask once, without retries.
+        """Ask once, without retries; again only where a server does not take a parameter of the request.
+
+        An error says in `requests_behind` how many requests were sent, where that was not one.
 
         Args:
             question: what to ask.
@@ -86,3 +93,22 @@ class Model(Protocol):
 
     def close(self) -> None:
         """Close its connections."""
+
+
+def note_requests(error: Exception, requests: int) -> None:
+    """Write on the error of a call how many requests were sent for it."""
+    setattr(error, _REQUESTS, requests)
+
+
+def requests_behind(error: Exception) -> int:
+    """Return how many requests were sent for a call that failed: one where nothing is noted."""
+    return int(getattr(error, _REQUESTS, 1))
+
+
+def one_line(text: str, most_characters: int) -> str:
+    """Return the text without line breaks, control characters and marks that nobody sees, cut at a length.
+
+    What a job calls its model stands in logs, where a line break would begin a line that nobody wrote.
+    """
+    visible = "".join(character if character.isprintable() else " " for character in text)
+    return " ".join(visible.split())[:most_characters]

@@ -44,3 +44,8 @@ class Pace:
         if turn > now:
             self._sleep(turn - now)
         return True
+
+    def skip(self, turns: int) -> None:
+        """Leave out turns for calls that were made without waiting, so that later ones make up for them."""
+        with self._lock:
+            self._next_free += turns * self._spacing_seconds

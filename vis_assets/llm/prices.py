@@ -7,7 +7,6 @@ no price per token, so its models have none here; a model without a price is not
 """
 
 import json
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +17,8 @@ from typing import Any
 from vis_assets.errors import InvalidSetting
 
 SETTING = "VIS_ASSETS_LLM_PRICES"
+MOST_USD = 1e6
+"""Per million tokens: a dollar a token. What is larger is a slip, and its sums may be no numbers."""
 _MILLION = 1_000_000
 # A dated or numbered version costs what its model does; any other ending is another model: gpt-4o-mini is no gpt-4o.
 _VERSION = re.compile(r"-(?:\d{4}-\d{2}-\d{2}|\d{2}-\d{4}|0\d\d|latest)")
@@ -147,9 +148,10 @@ def _price(name: str, entry: Any, path: Path) -> Price:
 
 
 def _amount(name: str, field: str, value: Any, path: Path) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not (math.isfinite(value) and value >= 0):
+    # Compared as it is: an integer may be too large for a float.
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MOST_USD:
         raise InvalidSetting(
             f"{SETTING}: {path}, entry {name!r:.80}, {field} is {value!r:.40}; "
-            "give USD per million tokens, a number from 0"
+            f"give USD per million tokens, a number from 0 to {MOST_USD:.0f}"
         )
     return float(value)

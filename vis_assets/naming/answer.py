@@ -1,6 +1,7 @@
 """Reading what a language model answered. It is not to be trusted: not its form, and not its content."""
 
 import json
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from vis_assets.naming.evidence import ClusterEvidence
 from vis_assets.naming.grounding import is_dictated
 from vis_assets.naming.titles import clean_name
 
+_THOUGHTS = re.compile(r"<think(?:ing)?>.*?</think(?:ing)?>", re.DOTALL)
 _MOST_BRACES = 50
 """Places in an answer at which JSON is looked for."""
 
@@ -42,9 +44,9 @@ def read_names(text: str, clusters: Sequence[ClusterEvidence], characters: int =
         AnswerUnusable: it holds no names.
     """
     found = _find_names(text, len(clusters))
-    cleaned = {place: name for place, raw in found.items() if (name := clean_name(raw))}
-    if not cleaned:
+    if not found:
         raise AnswerUnusable("the answer holds no names in the form that was asked for")
+    cleaned = next((names for candidate in reversed(found) if (names := _clean(candidate))), {})
     shared = Counter(comparable(name) for name in cleaned.values())
     refused = {
         place: name
@@ -61,22 +63,29 @@ def _is_dictated(name: str, place: int, clusters: Sequence[ClusterEvidence], cha
     return is_dictated(name, own.keyphrases, texts, others)
 
 
-def _find_names(text: str, count: int) -> dict[int, str]:
-    """Names by position, from the first JSON value in the text that holds some."""
+def _clean(names: Mapping[int, str]) -> dict[int, str]:
+    return {place: name for place, raw in names.items() if (name := clean_name(raw))}
+
+
+def _find_names(text: str, count: int) -> list[dict[int, str]]:
+    """Names by position, from each JSON value in the text that holds some: the last is what the model came to."""
+    text = _THOUGHTS.sub("", text)
     decoder = json.JSONDecoder()
-    start = -1
+    found = []
+    place = 0
     for _ in range(_MOST_BRACES):
-        start = min((at for brace in "{[" if (at := text.find(brace, start + 1)) >= 0), default=-1)
+        start = min((at for brace in "{[" if (at := text.find(brace, place)) >= 0), default=-1)
         if start < 0:
             break
         try:
-            value, _ = decoder.raw_decode(text, start)
+            value, place = decoder.raw_decode(text, start)
         except (ValueError, RecursionError):
+            place = start + 1
             continue
-        found = _names_in(value, count)
-        if found:
-            return found
-    return {}
+        names = _names_in(value, count)
+        if names:
+            found.append(names)
+    return found
 
 
 def _names_in(value: Any, count: int) -> dict[int, str]:

@@ -6,7 +6,7 @@ little differently, and names that change with each run would cost money and con
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from vis_assets.naming.sketch import Sketch
@@ -23,7 +23,7 @@ _INDEXED = 32
 chance of less than 1 to a million."""
 NO_NAME = ""
 """In the place of a name: a model was asked, and had none that could be used. It is not asked again for the same."""
-MOST_ENTRIES = 5_000
+MOST_ENTRIES = 2_000
 """Names that are kept of one map beyond those it shows now, the latest first."""
 
 
@@ -49,11 +49,12 @@ class BookEntry:
 
 
 class Book:
-    """Names that were given, to be looked up by cluster."""
+    """Names that were given, to be taken by the clusters of one run."""
 
     def __init__(self, entries: Iterable[BookEntry] = ()) -> None:
         """Index the entries; the first of several for the same documents counts."""
         self._entries: list[BookEntry] = list(entries)
+        self._taken: set[int] = set()
         self._by_content: dict[tuple[int, str, str], list[int]] = {}
         self._by_hash: dict[tuple[int, str, int], list[int]] = {}
         for place, entry in enumerate(self._entries):
@@ -66,29 +67,41 @@ class Book:
         """All entries, in order."""
         return self._entries
 
-    def find(
-        self, layer: int, sketch: Sketch, keyphrases: Sequence[str], asked: str, models: Collection[str]
+    def take(
+        self, layer: int, sketch: Sketch, keyphrases: Sequence[str], asked: str, models: Sequence[str]
     ) -> BookEntry | None:
-        """Return the name that one of these models gave to this cluster, or to one that is nearly the same.
+        """Return the name that one of these models gave to this cluster, or to one that is nearly the same; only once.
 
         Args:
             layer: of the cluster.
             sketch: of its documents.
             keyphrases: of the cluster, the best first.
             asked: how it would be asked now.
-            models: that would be asked now; a name by another is not taken.
+            models: that would be asked now, in order. A name by another is not taken; and that there is no name counts
+                only from the first, since the others may know better.
         """
-        for place in self._by_content.get((layer, asked, sketch.content), ()):
-            if self._entries[place].model in models:
-                return self._entries[place]
-        best, most = None, 0.0
-        for place in sorted(self._sharing(layer, sketch, asked)):
+        exact = [(1.0, place) for place in self._by_content.get((layer, asked, sketch.content), ())]
+        free = [one for one in exact if self._is_free(one[1], models)]
+        free = free or [one for one in self._similar(layer, sketch, keyphrases, asked) if self._is_free(one[1], models)]
+        if not free:
+            return None
+        _, best = max(free, key=lambda one: (one[0], _common(self._entries[one[1]].keyphrases, keyphrases), -one[1]))
+        self._taken.add(best)
+        return self._entries[best]
+
+    def _similar(
+        self, layer: int, sketch: Sketch, keyphrases: Sequence[str], asked: str
+    ) -> Iterator[tuple[float, int]]:
+        """Clusters that are nearly the same: their similarity and their place."""
+        for place in self._sharing(layer, sketch, asked):
             entry = self._entries[place]
             similarity = entry.sketch.similarity(sketch)
-            is_same = similarity >= NEARLY_ALL or (similarity > MOST and _agree(entry.keyphrases, keyphrases))
-            if is_same and similarity > most and entry.model in models:
-                best, most = entry, similarity
-        return best
+            if similarity >= NEARLY_ALL or (similarity > MOST and _agree(entry.keyphrases, keyphrases)):
+                yield similarity, place
+
+    def _is_free(self, place: int, models: Sequence[str]) -> bool:
+        entry = self._entries[place]
+        return place not in self._taken and entry.model in (models if entry.name != NO_NAME else models[:1])
 
     def _sharing(self, layer: int, sketch: Sketch, asked: str) -> set[int]:
         """Entries that share a document with a cluster."""
@@ -100,8 +113,13 @@ class Book:
 
 
 def _agree(some: Sequence[str], others: Sequence[str]) -> bool:
-    best, theirs = set(some[:_BEST_KEYPHRASES]), set(others[:_BEST_KEYPHRASES])
-    return len(best & theirs) >= min(_SAME_KEYPHRASES, len(best), len(theirs)) > 0
+    fewest = min(_SAME_KEYPHRASES, len(some), len(others))
+    return _common(some, others) >= fewest > 0
+
+
+def _common(some: Sequence[str], others: Sequence[str]) -> int:
+    """Best keyphrases that both have."""
+    return len(set(some[:_BEST_KEYPHRASES]) & set(others[:_BEST_KEYPHRASES]))
 
 
 def fingerprint(version: int, prompt: str | None, language: str | None) -> str:

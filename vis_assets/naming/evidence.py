@@ -70,6 +70,17 @@ def children_of(clusters: Sequence[ClusterEvidence]) -> Mapping[Place, Sequence[
     return {place: sorted(family, key=lambda child: (-child.size, child.label)) for place, family in found.items()}
 
 
+def find_only_children(clusters: Sequence[ClusterEvidence]) -> Mapping[Place, ClusterEvidence]:
+    """Return, for each cluster that is all of one finer cluster, the finest one that it is all of."""
+    children = children_of(clusters)
+    found: dict[Place, ClusterEvidence] = {}
+    for cluster in sorted(clusters, key=lambda one: one.layer):
+        family = children.get(cluster.place, ())
+        if len(family) == 1 and family[0].size == cluster.size:
+            found[cluster.place] = found.get(family[0].place, family[0])
+    return found
+
+
 def collect_evidence(
     layers: Sequence[Labels],
     texts: Sequence[str],

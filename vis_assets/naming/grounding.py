@@ -8,8 +8,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache, partial
 from itertools import chain, islice
 
+from vis_assets.naming.titles import UNSPACED
+
 _INVISIBLE = re.compile(
-    "[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufe00-\ufe0f\ufeff]"
+    "[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufe00-\ufe0f\ufeff"
+    "\U000e0000-\U000e0fff]"
 )
 
 _TOLD_BEFORE = r"(?:instruction|prompt|direction|guideline|directive|message|conversation)s?"
@@ -83,8 +86,7 @@ _LOOKALIKES = str.maketrans("асеорхуіјѕАВСЕНІКМОРТХ", "ace
 _SPACES = re.compile(r"[^\S\n]+")
 _BREAKS = re.compile(r" ?\n[ \n]*")
 
-_UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u0e00-\u0e7f"
-_TERM = re.compile(rf"[{_UNSPACED}]+|(?:[^\W_{_UNSPACED}]|[\u0300-\u036f\u0900-\u0dff])+[+#]*")
+_TERM = re.compile(rf"[{UNSPACED}]+|(?:[^\W_{UNSPACED}]|[\u0300-\u036f\u0900-\u0dff])+[+#]*")
 _SILENT_AS_TEXT = """
 a an and are as at be by can do for from has have how i in into is it its no not of off on or our out over per so that
 the their them these they this to up us use using via was we what when where which who will with within without you
@@ -168,7 +170,7 @@ def _terms(name: str) -> list[str]:
     spoken = [word for word in words if word not in _SILENT] or words
     terms: list[str] = []
     for word in spoken:
-        terms += _pairs(word) if re.match(f"[{_UNSPACED}]", word) else [_stem(word)]
+        terms += _pairs(word) if re.match(f"[{UNSPACED}]", word) else [_stem(word)]
     return list(dict.fromkeys(terms))
 
 
@@ -257,7 +259,7 @@ def _surroundings(find: Callable[[str], Iterable[tuple[int, int]]], text: str) -
 
 def _by_two(words: Iterable[str]) -> list[str]:
     """Words, and runs of scripts without spaces by their characters."""
-    return [part for word in words for part in (_pairs(word) if re.match(f"[{_UNSPACED}]", word) else [word])]
+    return [part for word in words for part in (_pairs(word) if re.match(f"[{UNSPACED}]", word) else [word])]
 
 
 def _has(term: str, text: str) -> bool:
@@ -267,7 +269,7 @@ def _has(term: str, text: str) -> bool:
 def _occurrences(term: str, text: str) -> Iterator[tuple[int, int]]:
     """Where words begin with the term (a short one must be the whole word); the end is that of the word."""
     start = text.find(term)
-    is_unspaced = bool(re.match(f"[{_UNSPACED}]", term))
+    is_unspaced = bool(re.match(f"[{UNSPACED}]", term))
     while start >= 0:
         end = start + len(term)
         if is_unspaced:
@@ -298,11 +300,11 @@ def _spelled(name: str) -> re.Pattern[str]:
     words = _TERM.findall(_folded(name))
     letters = "".join(words)
     # The letter in front of its lookbehind: a search for a plain letter is several times as fast.
-    if len(letters) >= _SHORTEST_SPACED and not re.search(f"[{_UNSPACED}]", letters):
+    if len(letters) >= _SHORTEST_SPACED and not re.search(f"[{UNSPACED}]", letters):
         first, spelled = letters[0], r"[\W_]{0,3}".join(map(re.escape, letters))
     else:
         first, spelled = words[0][0], r"[\W_]*".join(map(re.escape, words))
-    is_unspaced = bool(re.match(f"[{_UNSPACED}]", first))
+    is_unspaced = bool(re.match(f"[{UNSPACED}]", first))
     border = "" if is_unspaced else rf"(?<!\w{re.escape(first)})"
     return re.compile(
         f"{re.escape(first)}{border}{spelled[len(re.escape(first)) :]}" + ("" if is_unspaced else r"(?!\w)")

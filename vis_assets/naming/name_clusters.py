@@ -8,7 +8,7 @@ Layer by layer, the finest first, since coarse clusters are named by what they a
 4. what then has no name is named by its keyphrases, and what still clashes is told apart by rule (`distinct`).
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -19,9 +19,18 @@ from vis_assets.llm.model import Completion
 from vis_assets.naming.answer import ReadNames, read_names
 from vis_assets.naming.book import NO_NAME, Book, BookEntry, fingerprint
 from vis_assets.naming.distinct import comparable, find_clashes, make_distinct
-from vis_assets.naming.evidence import ClusterEvidence, Place, children_of
-from vis_assets.naming.prompt import PROMPT_VERSION, Request, Style, ask, describe, split_into_batches
-from vis_assets.naming.titles import name_of_keyphrases
+from vis_assets.naming.evidence import ClusterEvidence, Place, children_of, find_only_children
+from vis_assets.naming.prompt import (
+    AVOIDED,
+    PROMPT_VERSION,
+    Request,
+    Style,
+    ask,
+    describe,
+    room_for_clusters,
+    split_into_batches,
+)
+from vis_assets.naming.titles import LONGEST_NAME, name_of_keyphrases, shorten
 
 BY_KEYPHRASES = "keyphrases"
 BY_NUMBER = "numbers"
@@ -30,11 +39,14 @@ ROUNDS = 2
 KEYPHRASES_OF_NEIGHBOR = 3
 KEPT = 8
 """Keyphrases that are remembered with a name."""
+DESCRIBED_AT_ONCE = 500
+"""Clusters whose questions are in memory at the same time."""
 READ_MEMBERS = 10
 """Documents besides its exemplars that show how a cluster's words are written ("HTTP", "NumPy")."""
 READ_CHARACTERS = 600
-REASONS_TOLD = 3
-NO_USABLE_ANSWER = "what was answered for them was no name, or one that a single document dictated"
+LEFT_ALONE = "left alone"
+"""In the reason of a question that was not asked, since others had failed: it says nothing of why."""
+NO_USABLE_ANSWER = "the answers for them were no names, or names that the documents of the cluster do not bear out"
 _NUMBERED = ("Cluster", "Group", "Region", "Continent")
 """What a cluster is called before its number, by layer, the finest first."""
 
@@ -117,15 +129,17 @@ def name_clusters(
             paid for nothing.
 
     Returns:
-        A name for every cluster; no error of a language model leaves this function.
+        A name for every cluster: what no model names, or no budget allows, has a name of keyphrases.
     """
     if chain is None:
-        return Naming(_tell_apart(clusters, [_name_without_model(cluster) for cluster in clusters]))
+        return Naming(_complete(clusters, find_only_children(clusters), _name_without_model))
     session = _Session(clusters, chain, plan or NamingPlan(), book or Book(), on_progress)
+    naming = session.finish()
     for layer in sorted({cluster.layer for cluster in clusters}):
         session.name_layer([cluster for cluster in clusters if cluster.layer == layer])
-        remember(session.finish().entries)
-    return session.finish()
+        naming = session.finish()
+        remember(naming.entries)
+    return naming
 
 
 class _Session:
@@ -140,9 +154,11 @@ class _Session:
         self._failures: list[str] = []
         self._by_place = {cluster.place: cluster for cluster in clusters}
         self._children = children_of(clusters)
+        self._only_children = find_only_children(clusters)
         self._chain = chain
         self._book = book
         self._report = report
+        self._room = room_for_clusters(plan.style, plan.max_input_tokens)
         self._refused: dict[Place, list[str]] = {}
         self._unnamed_by: dict[Place, str] = {}
         self._given_up: set[Place] = set()
@@ -163,8 +179,9 @@ class _Session:
 
     def finish(self) -> Naming:
         """Return a name for every cluster, and what to remember of those that a model was asked for."""
-        drafts = [self.chosen.get(cluster.place) or self._without_model(cluster) for cluster in self._clusters]
-        names = _tell_apart(self._clusters, drafts)
+        names = _complete(
+            self._clusters, self._only_children, lambda one: self.chosen.get(one.place) or self._without_model(one)
+        )
         entries = []
         for cluster, name in zip(self._clusters, names, strict=True):
             is_named = cluster.place in self.chosen
@@ -179,7 +196,7 @@ class _Session:
     def _known(self, cluster: ClusterEvidence) -> BookEntry | None:
         if cluster.sketch is None:
             return None
-        return self._book.find(cluster.layer, cluster.sketch, cluster.keyphrases, self.plan.asked, self._chain.names)
+        return self._book.take(cluster.layer, cluster.sketch, cluster.keyphrases, self.plan.asked, self._chain.names)
 
     def _without_model(self, cluster: ClusterEvidence) -> ClusterName:
         if cluster.place not in self._fallbacks:
@@ -188,11 +205,11 @@ class _Session:
 
     def _is_open(self, place: Place) -> bool:
         """Whether the cluster has no name yet, and may get one."""
-        return place not in self.chosen and place not in self._given_up
+        return place not in self.chosen and place not in self._given_up and place not in self._only_children
 
     def _recall(self, clusters: Sequence[ClusterEvidence]) -> None:
         for cluster in clusters:
-            entry = self._known(cluster)
+            entry = self._known(cluster) if cluster.place not in self._only_children else None
             if entry is not None and entry.name == NO_NAME:
                 self._unnamed_by[cluster.place] = entry.model
                 self._given_up.add(cluster.place)
@@ -206,10 +223,21 @@ class _Session:
         In the last round an answer of which no name can be used is none, so that the next model has its turn.
         """
         clusters = sorted((self._by_place[place] for place in wanted), key=self._lineage)
-        described = [describe(self._request(cluster, wanted[cluster.place]), self.plan.style) for cluster in clusters]
-        batches = split_into_batches(described, self.plan.batch_size, self.plan.max_input_tokens)
         answered = False
-        with ThreadPoolExecutor(self.plan.concurrency, thread_name_prefix="naming") as pool:
+        for start in range(0, len(clusters), DESCRIBED_AT_ONCE):
+            answered |= self._ask_some(clusters[start : start + DESCRIBED_AT_ONCE], wanted, is_last=is_last)
+        return answered
+
+    def _ask_some(
+        self, clusters: Sequence[ClusterEvidence], wanted: Mapping[Place, Sequence[str]], *, is_last: bool
+    ) -> bool:
+        described = [
+            describe(self._request(cluster, wanted[cluster.place]), self.plan.style, self._room) for cluster in clusters
+        ]
+        batches = split_into_batches(described, self.plan.batch_size, self._room)
+        answered = False
+        pool = ThreadPoolExecutor(self.plan.concurrency, thread_name_prefix="naming")
+        try:
             asked = {
                 pool.submit(
                     self._ask_batch, [clusters[i] for i in batch], [described[i] for i in batch], is_last
@@ -218,6 +246,8 @@ class _Session:
             }
             for future in as_completed(asked):
                 answered |= self._keep(future, [clusters[i] for i in asked[future]], wanted)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)  # whoever cancels the run pays for no further question
         return answered
 
     def _ask_batch(
@@ -226,7 +256,9 @@ class _Session:
         def read(completion: Completion) -> ReadNames:
             found = read_names(completion.text, clusters, self.plan.style.shown_characters)
             if is_last and not found.usable:
-                raise AnswerUnusable("all names in the answer are dictated by single documents, or given several times")
+                raise AnswerUnusable(
+                    "the documents of the clusters bear out none of its names, or it gave one name several times"
+                )
             return found
 
         return self._chain.ask(ask(described, self.plan.style), read)
@@ -242,10 +274,10 @@ class _Session:
         except (NoModelAnswered, BudgetSpent) as error:
             self._failures.append(str(error))
             self._is_over |= isinstance(error, BudgetSpent)
+            self._note_unnamed(clusters, error.answered if isinstance(error, NoModelAnswered) else ())
             return False
-        for position, cluster in enumerate(clusters):
-            if position not in answer.value.usable:
-                self._unnamed_by[cluster.place] = answer.model
+        unnamed = [cluster for position, cluster in enumerate(clusters) if position not in answer.value.usable]
+        self._note_unnamed(unnamed, [answer.model])
         for position, name in answer.value.refused.items():
             self._refused.setdefault(clusters[position].place, []).append(name)
         for position, name in answer.value.usable.items():
@@ -254,6 +286,15 @@ class _Session:
                 self.chosen[place] = ClusterName(name, answer.model)
         self._report(len(self.chosen), len(self._by_place))
         return True
+
+    def _note_unnamed(self, clusters: Sequence[ClusterEvidence], answered: Collection[str]) -> None:
+        """Remember that the first model had no name for these; what was not answered by it may be another time."""
+        first = self._chain.names[0]
+        for cluster in clusters:
+            if first in answered:
+                self._unnamed_by[cluster.place] = first
+            else:
+                self._unnamed_by.pop(cluster.place, None)
 
     def _clashes(self, clusters: Sequence[ClusterEvidence]) -> dict[Place, Sequence[str]]:
         """Clusters of a layer that must be asked for again, with the names that they must not get.
@@ -264,12 +305,13 @@ class _Session:
             (cluster.place for cluster in clusters if cluster.place in self.chosen),
             key=lambda place: (not self.chosen[place].is_remembered, place),
         )
-        finer = {comparable(name.name): name.name for place, name in self.chosen.items() if place not in set(named)}
+        here = set(named)
+        finer = {comparable(name.name): name.name for place, name in self.chosen.items() if place not in here}
         names = [self.chosen[place].name for place in named]
         avoid: dict[Place, list[str]] = {}
         for group in find_clashes(names):
             for position in group[1:]:
-                avoid.setdefault(named[position], []).extend(dict.fromkeys(names[other] for other in group))
+                avoid.setdefault(named[position], []).extend(dict.fromkeys(names[other] for other in group[:AVOIDED]))
         for place, name in zip(named, names, strict=True):
             if comparable(name) in finer:
                 avoid.setdefault(place, []).append(finer[comparable(name)])
@@ -286,6 +328,7 @@ class _Session:
 
     def _called(self, cluster: ClusterEvidence) -> str:
         """Its name, or what it is about until it has one."""
+        cluster = self._only_children.get(cluster.place, cluster)
         known = self.chosen.get(cluster.place)
         return known.name if known is not None else ", ".join(cluster.keyphrases[:KEYPHRASES_OF_NEIGHBOR])
 
@@ -301,15 +344,27 @@ class _Session:
             step = self._by_place.get((step.layer + 1, step.parent))
 
 
-def _tell_apart(clusters: Sequence[ClusterEvidence], drafts: Sequence[ClusterName]) -> list[ClusterName]:
-    """Change names that a reader could confuse."""
-    names = make_distinct(
-        [draft.name for draft in drafts],
-        [cluster.keyphrases for cluster in clusters],
-        [cluster.layer for cluster in clusters],
-        [draft.is_remembered for draft in drafts],
+def _complete(
+    clusters: Sequence[ClusterEvidence],
+    only_children: Mapping[Place, ClusterEvidence],
+    name: Callable[[ClusterEvidence], ClusterName],
+) -> list[ClusterName]:
+    """Name every cluster, and tell apart what a reader could confuse; one made of one other is called like that one."""
+    drafts = [name(only_children.get(cluster.place, cluster)) for cluster in clusters]
+    own = [place for place, cluster in enumerate(clusters) if cluster.place not in only_children]
+    apart = make_distinct(
+        [drafts[place].name for place in own],
+        [clusters[place].keyphrases for place in own],
+        [clusters[place].layer for place in own],
+        [drafts[place].is_remembered for place in own],
     )
-    return [draft._replace(name=name) for draft, name in zip(drafts, names, strict=True)]
+    final = {clusters[place].place: text for place, text in zip(own, apart, strict=True)}
+    for cluster in clusters:
+        if cluster.place in only_children:
+            called = final[only_children[cluster.place].place]
+            kind = f" ({_NUMBERED[min(cluster.layer, len(_NUMBERED) - 1)].lower()})"
+            final[cluster.place] = shorten(called, LONGEST_NAME - len(kind)) + kind
+    return [draft._replace(name=final[cluster.place]) for cluster, draft in zip(clusters, drafts, strict=True)]
 
 
 def _name_without_model(cluster: ClusterEvidence) -> ClusterName:
@@ -323,11 +378,9 @@ def _numbered(cluster: ClusterEvidence) -> str:
 
 
 def _notes(names: Sequence[ClusterName], failures: Sequence[str]) -> tuple[str, ...]:
-    """Say why some clusters are named by keyphrases though a model was asked."""
+    """Say why some clusters are named by keyphrases though a model was asked; one reason, which led to the others."""
     without = sum(name.named_by == BY_KEYPHRASES for name in names)
     if not failures or not without:
         return ()
-    reasons = list(dict.fromkeys(failures))
-    more = f"; and {len(reasons) - REASONS_TOLD} more" if len(reasons) > REASONS_TOLD else ""
-    told = "; ".join(reasons[:REASONS_TOLD])
-    return (f"{without} of {len(names)} clusters are named by their keyphrases, not by a language model: {told}{more}",)
+    reason = min(failures, key=lambda failure: LEFT_ALONE in failure)
+    return (f"{without} of {len(names)} clusters are named by their keyphrases, not by a language model: {reason}",)

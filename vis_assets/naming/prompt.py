@@ -14,7 +14,7 @@ from vis_assets.llm.model import Question
 from vis_assets.llm.tokens import count_tokens, truncate
 from vis_assets.naming.evidence import ClusterEvidence
 from vis_assets.naming.grounding import speaks_to_models
-from vis_assets.naming.titles import LONGEST_NAME
+from vis_assets.naming.titles import LONGEST_NAME, make_visible
 from vis_assets.protocol.visualization_config import SAMPLES_PLACEHOLDER
 
 PROMPT_VERSION = 1
@@ -24,6 +24,10 @@ CHILDREN_SHOWN = 12
 DOCUMENTS_OF_COARSE = 2
 """Documents shown of a cluster that is made of others; these say more."""
 NEIGHBORS_SHOWN = 3
+AVOIDED = 8
+"""Names to avoid that a model is told."""
+LEAST_ROOM = 300
+"""Tokens for clusters in one request, however little a request may hold."""
 CHARACTERS_PER_TOKEN = 8
 """At most, in a text of any length that is made of words."""
 TOKENS_PER_NAME = 64
@@ -114,20 +118,39 @@ class Request:
     avoid: Sequence[str] = ()
 
 
-def describe(request: Request, style: Style) -> dict[str, Any]:
-    """Return a cluster as the model sees it, without an id; what there is nothing of is left out."""
-    cluster = request.cluster
-    documents = _shown_documents(cluster, style, DOCUMENTS_OF_COARSE if request.children else style.samples)
-    parts: dict[str, Any] = {
-        "keyphrases": list(cluster.keyphrases[:KEYPHRASES_SHOWN]),
-        "documents": documents,
+def describe(request: Request, style: Style, most_tokens: int) -> dict[str, Any]:
+    """Return a cluster as the model sees it, without an id; what there is nothing of is left out.
+
+    Args:
+        request: the cluster and what is known of those around it.
+        style: how it is asked for.
+        most_tokens: of the description; as many documents are left out, the least typical first, as that takes.
+    """
+    documents = _shown_documents(request.cluster, style, DOCUMENTS_OF_COARSE if request.children else style.samples)
+    described = _describe_with(request, style, documents)
+    while documents and count_tokens(json.dumps(described, ensure_ascii=False)) > most_tokens:
+        documents = documents[: len(documents) * 2 // 3]
+        described = _describe_with(request, style, documents)
+    return described
+
+
+def room_for_clusters(style: Style, max_input_tokens: int) -> int:
+    """Tokens that the clusters of one request may take, so that the request as a whole keeps to its most."""
+    frame = ask([], style)
+    around = count_tokens(frame.instructions) + count_tokens(json.dumps(dict(frame.schema)))
+    return max(max_input_tokens - around, LEAST_ROOM)
+
+
+def _describe_with(request: Request, style: Style, documents: Sequence[str]) -> dict[str, Any]:
+    keyphrases = list(request.cluster.keyphrases[:KEYPHRASES_SHOWN])
+    around = {
         "children": list(request.children[:CHILDREN_SHOWN]),
         "neighbours": list(request.neighbors[:NEIGHBORS_SHOWN]),
-        "avoid": list(request.avoid),
+        "avoid": list(request.avoid[:AVOIDED]),
     }
+    parts: dict[str, Any] = {"keyphrases": keyphrases, "documents": list(documents), **around}
     if style.prompt is not None:
-        shown = ("children", "neighbours", "avoid")
-        parts = {"task": _fill(style.prompt, documents or parts["keyphrases"]), **{name: parts[name] for name in shown}}
+        parts = {"task": _fill(style.prompt, documents or keyphrases), **around}
     return {name: value for name, value in parts.items() if value}
 
 
@@ -169,8 +192,12 @@ def split_into_batches(described: Sequence[Mapping[str, Any]], batch_size: int, 
 
 
 def _shown_documents(cluster: ClusterEvidence, style: Style, most: int) -> list[str]:
-    """The beginnings of documents that would be shown, without those that give a model orders."""
-    shown = (truncate(" ".join(document.split()), style.sample_tokens) for document in cluster.documents)
+    """The beginnings of documents that would be shown, without those that give a model orders.
+
+    What a person does not see, a model may read: invisible characters are not shown.
+    """
+    visible = (make_visible(" ".join(text[: 2 * style.shown_characters].split())) for text in cluster.documents)
+    shown = (truncate(text, style.sample_tokens) for text in visible)
     return list(islice((text for text in shown if not speaks_to_models(text)), most))
 
 
@@ -178,4 +205,6 @@ def _fill(prompt: str, documents: Sequence[str]) -> str:
     """Put documents into a job's own prompt, where it says, or at its end."""
     listed = "\n".join(f"- {document}" for document in documents).replace("</documents>", "</ documents>")
     block = f"<documents>\n{listed}\n</documents>"
-    return prompt.replace(SAMPLES_PLACEHOLDER, block) if SAMPLES_PLACEHOLDER in prompt else f"{prompt}\n\n{block}"
+    if SAMPLES_PLACEHOLDER not in prompt:
+        return f"{prompt}\n\n{block}"
+    return prompt.replace(SAMPLES_PLACEHOLDER, block, 1).replace(SAMPLES_PLACEHOLDER, "the documents above")

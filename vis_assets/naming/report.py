@@ -17,7 +17,7 @@ EXEMPLARS_SHOWN = 3
 EXEMPLAR_CHARACTERS = 110
 BULLET = "•\u00a0"
 """Before each example: Dagster's pages drop HTML out of Markdown, so a cell has no line breaks."""
-_COLUMNS = ("Layer", "Name", "Points", "Named by", "Keyphrases", "Examples")
+_COLUMNS = ("Layer (0 = finest)", "Name", "Points", "Named by", "Keyphrases", "Examples")
 """The widest last: Dagster cuts off what does not fit."""
 _UNBROKEN = re.compile(r"(\S{30})(?=\S)")
 _BREAK = "\u200b"
@@ -39,13 +39,16 @@ def describe_naming(names: Sequence[ClusterName], usage: Usage) -> dict[str, Any
 
 
 def markdown_table(cluster_names: pd.DataFrame) -> str:
-    """Write the clusters as a Markdown table. Texts are strangers': whatever means something in Markdown is escaped.
+    """Write the clusters as a Markdown table, the coarsest first, as one meets them on the map.
+
+    Texts are strangers': whatever means something in Markdown is escaped.
 
     Args:
         cluster_names: columns layer, name, size, keyphrases, exemplar_texts, named_by, is_remembered.
     """
     lines = [f"| {' | '.join(_COLUMNS)} |", f"|{' --- |' * len(_COLUMNS)}"]
-    lines += [_row(row) for row in cluster_names.head(ROWS_SHOWN).to_dict("records")]
+    ordered = cluster_names.sort_values("layer", ascending=False, kind="stable")
+    lines += [_row(row) for row in ordered.head(ROWS_SHOWN).to_dict("records")]
     more = len(cluster_names) - ROWS_SHOWN
     if more > 0:
         lines += ["", f"and {more} more, which the file of names beside the page holds"]

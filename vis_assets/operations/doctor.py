@@ -21,7 +21,7 @@ from vis_assets.naming.evidence import ClusterEvidence
 from vis_assets.naming.prompt import Request, Style, ask, describe
 from vis_assets.page.fonts import fonts_available
 from vis_assets.resources.compute.dask_compute import describe_cluster
-from vis_assets.resources.language_models import LanguageModels
+from vis_assets.resources.language_models import MAX_INPUT_TOKENS, LanguageModels
 from vis_assets.resources.object_store import open_store
 from vis_assets.resources.sealing import open_sealer
 from vis_assets.resources.specs import SpecStore
@@ -111,9 +111,9 @@ def _language_models(settings: Settings) -> Iterator[Finding]:
 def _ask(make_link: Callable[[], Link]) -> str:
     """Ask one model for one name, once, as a job asks."""
     ledger, started = Ledger(), time.perf_counter()
-    question = ask([describe(Request(_BAKING), Style())], Style())
+    question = ask([describe(Request(_BAKING), Style(), MAX_INPUT_TOKENS)], Style())
     try:
-        with ModelChain([make_link()], ledger, Patience(attempts=1)) as chain:
+        with ModelChain([make_link()], ledger, Patience(attempts=1, longest_rest_seconds=0.0)) as chain:
             chain.ask(question, lambda completion: read_names(completion.text, [_BAKING]))
     except NoModelAnswered:
         (fallback,) = ledger.usage.fallbacks

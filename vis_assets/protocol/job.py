@@ -53,6 +53,8 @@ SEMANTIC_EXPLORER_NAMES = {
 }
 """What that dialect calls our fields."""
 
+_ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$"
+"""For what stands in logs: no break, no control character."""
 _CREDENTIALS_IN_URL = re.compile(r"//[^\s\"]*@")
 """What stands before the host of a URL, which people also write into fields that are no URL."""
 
@@ -139,8 +141,8 @@ class LanguageModel(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True)
 
     llm_id: Annotated[int, Field(ge=0, lt=2**63)] | None = None
-    provider: Annotated[str, Field(min_length=1, max_length=64)]
-    model: Annotated[str, Field(min_length=1, max_length=255)]
+    provider: Annotated[str, Field(max_length=64, pattern=_ONE_LINE)]
+    model: Annotated[str, Field(max_length=255, pattern=_ONE_LINE)]
     api_key: SecretStr | None = None
     config: LlmOptions = Field(default_factory=LlmOptions, repr=False)
 
@@ -347,17 +349,24 @@ def _warnings(data: dict[str, Any], job: VisualizationTransformJob) -> list[str]
         warnings.append(
             f"visualization_config.topic_naming_prompt holds no {SAMPLES_PLACEHOLDER}; the documents are put after it"
         )
-    return warnings + _warnings_of_models(job.llm_config)
+    return warnings + _warnings_of_models(data.get("llm_config"), job.llm_config)
 
 
-def _warnings_of_models(llm_config: LlmConfig | None) -> list[str]:
-    """Only the names of unknown options are told, since their values may be secrets."""
+def _warnings_of_models(given: Any, llm_config: LlmConfig | None) -> list[str]:
+    """Only the names of unknown keys are told, since their values may be secrets."""
     warnings = []
     for place, model in enumerate(llm_config.chain if llm_config is not None else ()):
-        unknown = sorted(model.config.model_extra or {})
-        if unknown:
-            where = "llm_config.config" if place == 0 else f"llm_config.fallbacks.{place - 1}.config"
-            warnings.append(f"{where}: unknown options are not used: {', '.join(name[:64] for name in unknown[:50])}")
+        where = "llm_config" if place == 0 else f"llm_config.fallbacks.{place - 1}"
+        raw = given if place == 0 else given["fallbacks"][place - 1]
+        unknown = {
+            where: set(raw) - set(type(model).model_fields),
+            f"{where}.config": set(model.config.model_extra or {}),
+        }
+        warnings += [
+            f"{path}: unknown keys are not used: {', '.join(sorted(name[:64] for name in names)[:50])}"
+            for path, names in unknown.items()
+            if names
+        ]
     return warnings
 
 
@@ -369,7 +378,8 @@ def _describe(problem: Any, dialect: Dialect) -> str:
     name = SEMANTIC_EXPLORER_NAMES.get(path, path) if dialect is Dialect.SEMANTIC_EXPLORER else path
     if problem["type"] == "missing":
         return f"{name}: is missing"
-    if (path not in QUOTED_FIELDS and option == path) or isinstance(problem["input"], dict | list):
+    is_shown = path in QUOTED_FIELDS or option != path or type(problem["input"]) in {int, float}
+    if not is_shown or isinstance(problem["input"], dict | list):
         return f"{name}: {message}"
     allowed = allowed_values(option)
     hint = f" (allowed: {allowed})" if allowed else ""

@@ -201,6 +201,8 @@ class VisualizationConfig(BaseModel):
     ] = None
     """What a language model is told to do with the documents of a cluster, which take the place of `{{samples}}`; null
     takes a prompt of our own."""
+    reuse_names: Annotated[bool, Field(json_schema_extra={"group": "Naming"})] = True
+    """Keep the names that a language model gave to the same clusters in an earlier run; false asks for all anew."""
     llm_budget_usd: Annotated[float | None, Field(ge=0.0, le=100_000.0, json_schema_extra={"group": "Naming"})] = None
     """Most that naming may cost, in US dollars; what is left then is named by keyphrases. The installation's own limit
     holds too."""

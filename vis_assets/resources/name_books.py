@@ -9,9 +9,12 @@ processes write the same, and reads the files of all.
 import hashlib
 import io
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -25,6 +28,8 @@ from vis_assets.resources.object_store import ObjectStore, check_key
 _log = logging.getLogger(__name__)
 
 NAMES = "names"
+MOST_READ = 10_000
+"""Entries that a run looks at: its own map's, then those of the maps that were made last."""
 _SUFFIX = ".parquet"
 _SCHEMA = pa.schema(
     [
@@ -39,6 +44,19 @@ _SCHEMA = pa.schema(
 )
 
 
+@dataclass
+class OpenBook:
+    """What is known of the clusters of one map, for one run.
+
+    Attributes:
+        book: names to take from.
+        remember: keeps these names of the map, and older ones of clusters that it does not have now.
+    """
+
+    book: Book
+    remember: Callable[[Sequence[BookEntry]], None]
+
+
 class NameBooks:
     """Reads and writes books of names; what goes wrong is logged, and costs a few questions more."""
 
@@ -46,24 +64,35 @@ class NameBooks:
         """Keep books in `store`."""
         self._store = store
 
-    def read(self, job: VisualizationTransformJob) -> Book:
-        """Return what is known of the job's collection: names of this map first."""
-        own = _key(job)
-        try:
-            others = sorted(key for key in self._store.keys(f"{_folder(job)}/") if key != own)
-        except StoreUnavailable as error:
-            _log.warning("names of earlier runs are not known: %s", error)
-            return Book()
-        return Book([entry for key in (own, *others) for entry in self._entries(key)])
-
-    def write(self, job: VisualizationTransformJob, entries: Sequence[BookEntry]) -> None:
-        """Keep these names of the job's map, and older ones of clusters that it does not have now."""
+    def open(self, job: VisualizationTransformJob) -> OpenBook:
+        """Return what is known of the job's collection, names of this map first."""
         key = _key(job)
-        kept = turn_page(entries, self._entries(key))
-        if not kept:
-            return
+        own = self._entries(key)
+
+        def remember(entries: Sequence[BookEntry]) -> None:
+            kept = turn_page(entries, own)
+            if kept:
+                self._write(key, kept)
+
+        return OpenBook(Book([*own, *self._of_others(job, key, MOST_READ - len(own))]), remember)
+
+    def _of_others(self, job: VisualizationTransformJob, own_key: str, most: int) -> list[BookEntry]:
+        """Entries of the owner's other maps of the collection, those of the latest maps first."""
+        found: list[BookEntry] = []
         try:
-            self._store.write(key, _encode(kept), content_type(key))
+            books = [one for one in self._store.listing(f"{_folder(job)}/") if one.key != own_key]
+        except StoreUnavailable as error:
+            _log.warning("names of other maps are not known: %s", error)
+            return found
+        for one in sorted(books, key=lambda one: (-one.modified, one.key)):
+            if len(found) >= most:
+                break
+            found += self._entries(one.key)
+        return found[: max(most, 0)]
+
+    def _write(self, key: str, entries: Sequence[BookEntry]) -> None:
+        try:
+            self._store.write(key, _encode(entries), content_type(key))
         except StoreUnavailable as error:
             _log.warning("names are not remembered: %s", error)
 
@@ -103,15 +132,19 @@ def _encode(entries: Sequence[BookEntry]) -> bytes:
 
 
 def _decode(body: bytes) -> list[BookEntry]:
-    rows = pq.read_table(io.BytesIO(body), schema=_SCHEMA).to_pylist()
+    table = pq.read_table(io.BytesIO(body), schema=_SCHEMA).combine_chunks()
+    if any(column.null_count for column in table.columns):
+        raise ValueError("a book has no gaps")
+    rows = zip(*(table[name].to_pylist() for name in _SCHEMA.names[:-1]), _lists(table["hashes"]), strict=True)
     return [
-        BookEntry(
-            row["layer"],
-            row["asked"],
-            row["model"],
-            row["name"],
-            tuple(row["keyphrases"]),
-            Sketch(np.array(row["hashes"], dtype=np.uint64), row["content"]),
-        )
-        for row in rows
+        BookEntry(layer, asked, model, name, tuple(keyphrases), Sketch(numbers, content))
+        for layer, asked, model, name, keyphrases, content, numbers in rows
     ]
+
+
+def _lists(column: pa.ChunkedArray) -> Iterator[npt.NDArray[np.uint64]]:
+    """The lists of numbers of a column, as arrays."""
+    for chunk in column.chunks:
+        numbers = chunk.values.to_numpy(zero_copy_only=False)
+        for start, end in pairwise(chunk.offsets.to_numpy().tolist()):
+            yield numbers[start:end]

@@ -230,6 +230,7 @@ def _is_forbidden(address: IPAddress) -> bool:
         or address.is_multicast
         or address.is_reserved
         or address in _THIS_NETWORK
+        or (isinstance(address, ipaddress.IPv6Address) and address.is_site_local)
     )
 
 

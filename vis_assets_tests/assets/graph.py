@@ -48,6 +48,8 @@ class Graph:
             VIS_ASSETS_LOCAL_ROOT=self.folder,
             VIS_ASSETS_PUBLIC_URL="https://maps.example.com",
             VIS_ASSETS_ALLOWED_HOSTS="127.0.0.1",
+            # Too short to wait for a model that is away.
+            VIS_ASSETS_LLM_TOTAL_SECS=10.0,
         ).model_copy(update={"s3_bucket_name": None})
         self.resources = build_resources(
             settings, CallbackProgress(lambda stage, step: self.steps.append((stage, step)))

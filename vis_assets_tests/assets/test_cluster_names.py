@@ -186,6 +186,28 @@ def test_a_second_run_asks_nothing(graph: Graph) -> None:
     assert second["is_remembered"].all()
 
 
+@pytest.mark.parametrize("reuse_names", [True, False])
+def test_reuse_names_keeps_them_or_asks_anew(graph: Graph, reuse_names: bool) -> None:
+    """With `reuse_names` off, what was named before is asked for again."""
+    fill(graph, [SIZE] * 3)
+    with EmbeddedLlm() as llm:
+        name(graph, "one", llm_config(llm))
+        asked = len(llm.requests)
+        table = name(graph, "two", llm_config(llm), reuse_names=reuse_names)
+        assert (len(llm.requests) == asked) is reuse_names
+    assert set(table["is_remembered"]) == {reuse_names}
+
+
+def test_a_bug_in_naming_fails_no_map(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever goes wrong inside of naming by models, keyphrases name the clusters, and a note says so."""
+    fill(graph, [SIZE] * 3)
+    monkeypatch.setattr("vis_assets.naming.book.Book.take", None)
+    with EmbeddedLlm() as llm:
+        table = name(graph, "bug", llm_config(llm))
+    assert set(table["named_by"]) == {"keyphrases"}
+    assert "ended with TypeError" in table.attrs["notes"][0]
+
+
 def test_new_points_cost_only_what_changed(graph: Graph) -> None:
     """After a tenth of new points, all about two subjects, only the clusters of these are asked for."""
     fill(graph, [SIZE] * 12)
@@ -251,7 +273,8 @@ def test_the_fallback_answers(graph: Graph) -> None:
     (fallback,) = table.attrs["naming"]["fallbacks"]
     assert fallback["model"] == "openai_compatible/double"
     assert table.attrs["naming"]["by_model"]["openai_compatible/double"]["failed_calls"] >= 1
-    assert table.attrs["notes"] == []
+    (note,) = table.attrs["notes"]
+    assert note.startswith("language model openai_compatible/double left 1 requests to others: ")
 
 
 def test_people_see_names_and_where_they_are_from(graph: Graph) -> None:
@@ -268,7 +291,7 @@ def test_people_see_names_and_where_they_are_from(graph: Graph) -> None:
     about = metadata(result, "cluster_names")
     table = about["clusters"]
     header, _, *rows = table.splitlines()
-    assert header == "| Layer | Name | Points | Named by | Keyphrases | Examples |"
+    assert header == "| Layer (0 = finest) | Name | Points | Named by | Keyphrases | Examples |"
     assert len(rows) == 2
     assert all(row.count(" | ") == 5 and " | keyphrases | " in row for row in rows)
     assert not re.search(r"(?<!\\)[<`]", table)

@@ -45,6 +45,7 @@ BESIDE = {
     "topic_names": None,
     "topic_language": None,
     "topic_naming_prompt": None,
+    "reuse_names": True,
     "llm_budget_usd": None,
     "llm_budget_tokens": None,
 }
@@ -131,6 +132,7 @@ SHOWN_BY = {
     "topic_names": f"{NAMES}::test_topic_names_says_what_makes_them",
     "topic_language": f"{NAMES}::test_topic_language_and_prompt_are_asked_with",
     "topic_naming_prompt": f"{NAMES}::test_topic_language_and_prompt_are_asked_with",
+    "reuse_names": f"{NAMES}::test_reuse_names_keeps_them_or_asks_anew",
     "llm_budget_usd": f"{NAMES}::test_a_budget_of_nothing_asks_nobody",
     "llm_budget_tokens": f"{NAMES}::test_a_budget_of_nothing_asks_nobody",
     "samples_per_cluster": "assets/test_options.py::test_samples_per_cluster_is_how_many_examples_are_kept",

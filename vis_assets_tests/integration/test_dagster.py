@@ -20,7 +20,7 @@ CHECKS = {
     "cluster_names": {"names_unique"},
     "html_map": {"page_not_empty"},
 }
-COLUMNS_OF_NAMES = ["Layer", "Name", "Points", "Named by", "Keyphrases", "Examples"]
+COLUMNS_OF_NAMES = ["Layer (0 = finest)", "Name", "Points", "Named by", "Keyphrases", "Examples"]
 FROM_LABELS_ON = ("cluster_labels", "cluster_names", "html_map")
 MOST_MEMORY_BYTES = 1_500_000_000
 

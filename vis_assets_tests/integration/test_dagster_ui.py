@@ -21,7 +21,7 @@ ASSETS = ("visualization_job", "vectors", "embedding_2d", "cluster_labels", "clu
 FINISHED = ("123", "124", "125", "126")
 """Partitions of maps; beside them are those of jobs that had to fail, of which the README shows none."""
 PATIENCE_MS = 60_000
-COLUMNS_OF_NAMES = ["Layer", "Name", "Points", "Named by", "Keyphrases", "Examples"]
+COLUMNS_OF_NAMES = ["Layer (0 = finest)", "Name", "Points", "Named by", "Keyphrases", "Examples"]
 WITH_PICTURES = os.environ.get("SCREENSHOTS") == "1"
 
 

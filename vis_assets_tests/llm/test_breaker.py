@@ -2,7 +2,7 @@
 
 import pytest
 
-from vis_assets.llm.breaker import Breaker
+from vis_assets.llm.breaker import POLL_SECONDS, Breaker
 
 
 class Clock:
@@ -25,7 +25,7 @@ def breaker(clock: Clock) -> Breaker:
 
 def fail(breaker: Breaker, times: int = 3) -> None:
     for _ in range(times):
-        breaker.failed()
+        breaker.failed(is_brief=True)
 
 
 def test_failures_in_a_row_open_it(breaker: Breaker) -> None:
@@ -88,3 +88,21 @@ def test_an_answer_to_an_earlier_call_closes_it(breaker: Breaker) -> None:
     fail(breaker)
     breaker.succeeded()
     assert breaker.admit()
+
+
+def test_it_tells_when_a_call_may_be_let_through(breaker: Breaker, clock: Clock) -> None:
+    """Closed: at any time. Open: after its time; while a trial runs, it is worth looking again soon."""
+    assert breaker.trial_at < clock.now
+    fail(breaker)
+    assert breaker.trial_at == 30.0
+    clock.now = 31.0
+    breaker.admit()
+    assert breaker.trial_at == 31.0 + POLL_SECONDS
+
+
+def test_the_last_failure_tells_whether_to_wait(breaker: Breaker) -> None:
+    """It is worth waiting for after a failure that cost no time, and not after one that did."""
+    fail(breaker)
+    assert breaker.is_worth_waiting_for
+    breaker.failed(is_brief=False)
+    assert not breaker.is_worth_waiting_for

@@ -4,6 +4,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 import stamina
@@ -22,7 +23,7 @@ from vis_assets.errors import (
 )
 from vis_assets.llm.chain import MOST_OUTPUT_TOKENS, Link, ModelChain, Patience
 from vis_assets.llm.ledger import Budget, Fallback, Ledger
-from vis_assets.llm.model import Completion, Question
+from vis_assets.llm.model import Completion, ModelAccess, Question, note_requests
 from vis_assets.llm.prices import FREE, Price
 
 QUESTION = Question("Name the clusters.", "a secret document", {"type": "object"}, 300)
@@ -293,10 +294,10 @@ def test_a_model_left_alone_is_tried_again_later(ledger: Ledger, clock: Clock) -
     chain = chain_of(ledger, clock, first, Scripted(GOOD))
     for _ in range(3):
         chain.ask(QUESTION, read_text)
-    clock.now += 30
+    clock.now += 10
     assert chain.ask(QUESTION, read_text).model == "test/2"
     assert first.calls == 4
-    clock.now += 30
+    clock.now += 10
     assert [chain.ask(QUESTION, read_text).model for _ in range(2)] == ["test/1", "test/1"]
 
 
@@ -511,7 +512,7 @@ def test_a_closed_chain_asks_nobody(ledger: Ledger, clock: Clock) -> None:
     model = Scripted(GOOD)
     with chain_of(ledger, clock, model) as chain:
         pass
-    assert "it is closed" in unanswered(chain)
+    assert unanswered(chain) == "the chain is closed; open another one to ask more"
     assert model.opened == 0
 
 
@@ -527,7 +528,7 @@ def test_a_repetition_ends_where_others_found_the_server_dead(ledger: Ledger, cl
             return super().complete(question, timeout_seconds)
 
     model = Failing(ModelUnavailable("HTTP 500"))
-    chain = chain_of(ledger, clock, model, patience=Patience(attempts=5))
+    chain = chain_of(ledger, clock, model, patience=Patience(attempts=5, longest_rest_seconds=0.0))
     unanswered(chain)
     assert model.calls == 3 * 5 + 1
 
@@ -553,7 +554,7 @@ def test_one_question_at_a_time_tries_a_model_again(ledger: Ledger, clock: Clock
     chain = chain_of(ledger, clock, Failing(ModelTimedOut("late")), Scripted(GOOD))
     for _ in range(3):
         chain.ask(QUESTION, read_text)
-    clock.now += 30
+    clock.now += 10
     assert chain.ask(QUESTION, read_text).model == "test/1"
     assert models == ["test/2"] * 5
 
@@ -567,7 +568,7 @@ def test_a_trial_that_a_bug_of_ours_ends_leaves_room_for_another(ledger: Ledger,
     chain = chain_of(ledger, clock, Scripted(*[ModelTimedOut("late")] * 3, GOOD), Scripted(GOOD))
     for _ in range(3):
         chain.ask(QUESTION, read_text)
-    clock.now += 30
+    clock.now += 10
     with pytest.raises(ZeroDivisionError):
         chain.ask(QUESTION, read)
     assert chain.ask(QUESTION, read_text).model == "test/1"
@@ -594,3 +595,196 @@ def test_a_model_left_alone_is_not_waited_for(ledger: Ledger, clock: Clock) -> N
     for _ in range(10):
         unanswered(chain)
     assert clock.slept == [3.0, 3.0]
+
+
+class Down(Scripted):
+    """A server that refuses connections for a while, then answers."""
+
+    def __init__(self, clock: Callable[[], float], seconds: float) -> None:
+        super().__init__(GOOD)
+        self.up_at = clock() + seconds
+        self._clock = clock
+
+    def complete(self, question: Question, timeout_seconds: float) -> Completion:
+        super().complete(question, timeout_seconds)
+        if self._clock() < self.up_at:
+            raise ModelUnavailable("refused")
+        return GOOD
+
+
+@pytest.mark.parametrize("questions", [1, 2, 3, 10])
+def test_a_blip_costs_no_question(ledger: Ledger, clock: Clock, questions: int) -> None:
+    """Questions to a server that is gone for a few seconds wait for it, however few they are."""
+    chain = chain_of(ledger, clock, Down(clock, 4.0))
+    assert [chain.ask(QUESTION, read_text).value for _ in range(questions)] == ["solar panels"] * questions
+    assert sum(clock.slept) == pytest.approx(10.0)
+    assert ledger.usage.fallbacks == ()
+
+
+def test_questions_at_the_same_time_outlast_an_outage(ledger: Ledger) -> None:
+    """Of many questions at the same time to a server that fails for a while, all are answered in the end."""
+    patience = Patience(breaker_failures=1, breaker_seconds=0.05, longest_rest_seconds=20.0)
+    model = Scripted(*[ModelUnavailable("HTTP 503")] * 15, GOOD)
+    chain = ModelChain([Link("test/1", model.open, FREE, 60.0)], ledger, patience)
+    with ThreadPoolExecutor(4) as threads:
+        answers = list(threads.map(lambda _: chain.ask(QUESTION, read_text), range(40)))
+    assert [answer.value for answer in answers] == ["solar panels"] * 40
+    assert (ledger.usage.calls, ledger.usage.fallbacks) == (55, ())
+
+
+def test_an_outage_without_timeouts_ends_soon(ledger: Ledger, clock: Clock) -> None:
+    """Questions to a server that stays away wait for half a minute, all together, and few of them are sent."""
+    began, model = clock.now, Scripted(ModelUnavailable("refused"))
+    chain = chain_of(ledger, clock, model)
+    told = {unanswered(chain) for _ in range(40)}
+    assert clock.now - began <= 30.0
+    assert model.calls <= 12
+    assert told == {
+        "no language model gave a usable answer: test/1: refused",
+        "no language model gave a usable answer: test/1: it was left alone after 3 failures in a row",
+    }
+    assert sum(fallback.requests for fallback in ledger.usage.fallbacks) == 40
+
+
+def test_a_server_that_let_timeouts_pass_is_not_waited_for(ledger: Ledger, clock: Clock) -> None:
+    """Questions to a model that was left alone after timeouts, or that asks for a long rest, do not wait."""
+    for error in (ModelTimedOut("late"), ModelBusy("busy", 3600.0)):
+        chain = chain_of(ledger, clock, Scripted(error))
+        for _ in range(10):
+            unanswered(chain)
+    assert clock.slept == []
+
+
+def test_only_a_chain_without_another_model_waits(ledger: Ledger, clock: Clock) -> None:
+    """While one model is left alone another one that answers is asked, without a wait."""
+    chain = chain_of(ledger, clock, Scripted(ModelUnavailable("refused")), Scripted(GOOD))
+    assert [chain.ask(QUESTION, read_text).model for _ in range(10)] == ["test/2"] * 10
+    assert clock.slept == []
+
+
+def test_models_that_refused_do_not_keep_from_waiting(ledger: Ledger, clock: Clock) -> None:
+    """A chain waits for its one model that may be back, and counts the others as passed over."""
+    chain = chain_of(ledger, clock, Scripted(ModelRefused("key refused")), Down(clock, 4.0))
+    assert chain.ask(QUESTION, read_text).model == "test/2"
+    assert ledger.usage.fallbacks == (Fallback("test/1", "key refused", 1),)
+
+
+def test_the_model_that_may_be_back_first_is_waited_for(ledger: Ledger, clock: Clock) -> None:
+    """Where all models of a chain are away, the wait ends with the first that may be asked again."""
+    chain = chain_of(ledger, clock, Down(clock, 1000.0), Down(clock, 4.0))
+    assert chain.ask(QUESTION, read_text).model == "test/2"
+    assert sum(clock.slept) == pytest.approx(10.0)
+
+
+def test_an_answer_gives_the_next_outage_its_own_time(ledger: Ledger, clock: Clock) -> None:
+    """A second outage after an answer is waited for as long as the first."""
+    model = Down(clock, 15.0)
+    chain = chain_of(ledger, clock, model, patience=Patience(breaker_failures=1, total_seconds=1000.0))
+    for _ in range(3):
+        assert chain.ask(QUESTION, read_text).value == "solar panels"
+        model.up_at = clock.now + 15.0
+    assert sum(clock.slept) == pytest.approx(60.0)
+
+
+def test_nobody_waits_beyond_the_time_for_all_questions(ledger: Ledger, clock: Clock) -> None:
+    """A wait that would end after the time for all questions is not begun."""
+    chain = chain_of(ledger, clock, Down(clock, 4.0), patience=Patience(total_seconds=9.0))
+    assert "refused" in unanswered(chain)
+    assert clock.slept == []
+
+
+def test_a_question_that_alone_fails_is_given_up(ledger: Ledger, clock: Clock) -> None:
+    """A question at which a server fails, while it answers others, has a second turn without a wait, and no more."""
+    other = Question("Name the clusters.", "fine", {}, 300)
+
+    class Choosy(Scripted):
+        def complete(self, question: Question, timeout_seconds: float) -> Completion:
+            super().complete(question, timeout_seconds)
+            if question == other:
+                return GOOD
+            chain.ask(other, read_text)
+            raise ModelUnavailable("HTTP 500")
+
+    chain = chain_of(ledger, clock, Choosy(GOOD))
+    assert "HTTP 500" in unanswered(chain)
+    assert (clock.slept, ledger.usage.failed_calls) == ([], 6)
+
+
+def test_a_question_that_fails_twice_leaves_the_model_to_others(ledger: Ledger, clock: Clock) -> None:
+    """A lone question that a server fails at has a second turn, and the next question is asked as ever."""
+    model = Scripted(*[ModelUnavailable("HTTP 500")] * 6, GOOD)
+    chain = chain_of(ledger, clock, model)
+    unanswered(chain)
+    assert sum(clock.slept) == pytest.approx(10.0)
+    assert chain.ask(QUESTION, read_text).value == "solar panels"
+
+
+def test_who_waits_is_told_that_the_chain_is_closed(ledger: Ledger, clock: Clock) -> None:
+    """A question that waits for a model when the chain is closed ends there and then."""
+
+    def leave(_: float) -> None:
+        clock.slept.append(0.0)
+        chain.__exit__(None, None, None)
+
+    chain = ModelChain([Link("test/1", Scripted(ModelUnavailable("refused")).open, FREE, 60.0)], ledger, sleep=leave)
+    assert unanswered(chain) == "the chain is closed; open another one to ask more"
+    assert len(clock.slept) == 1
+
+
+def test_a_question_in_flight_is_not_repeated_after_the_end(ledger: Ledger, clock: Clock) -> None:
+    """A model that fails while the chain is closed is not asked again."""
+
+    class Leaving(Scripted):
+        def complete(self, question: Question, timeout_seconds: float) -> Completion:
+            chain.__exit__(None, None, None)
+            return super().complete(question, timeout_seconds)
+
+    model = Leaving(ModelUnavailable("HTTP 500"))
+    chain = chain_of(ledger, clock, model)
+    assert "the chain is closed" in unanswered(chain)
+    assert model.calls == 1
+
+
+def test_requests_that_were_refused_count_and_take_turns(ledger: Ledger, clock: Clock) -> None:
+    """A call that took several requests is booked as so many, and the next one waits as if each had its turn."""
+    model = Scripted(replace(GOOD, requests=3), GOOD)
+    chain = chain_of(ledger, clock, model, requests_per_minute=20)
+    for _ in range(2):
+        chain.ask(QUESTION, read_text)
+    assert (ledger.usage.calls, ledger.usage.failed_calls) == (4, 2)
+    assert clock.slept == [9.0]
+
+
+def test_the_requests_of_a_failed_call_are_booked(ledger: Ledger, clock: Clock) -> None:
+    """A call that failed after several requests is booked as so many."""
+    error = ModelRefused("no")
+    note_requests(error, 4)
+    unanswered(chain_of(ledger, clock, Scripted(error)))
+    assert (ledger.usage.calls, ledger.usage.failed_calls) == (4, 4)
+
+
+def test_a_name_is_one_line_everywhere(ledger: Ledger, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    """A model's name brings no line break, control character or endless text into logs, messages and accounts."""
+    name = ModelAccess("openai", "m\n2026 ERROR all is lost\x1b[2J\u202e" + "x" * 1000).name
+    links = [
+        Link(name, Scripted(RuntimeError("x")).open, FREE, 9.0),
+        Link("a\nb" * 400, Scripted(GOOD).open, FREE, 9.0),
+    ]
+    chain = ModelChain(links, ledger, Patience(), clock, clock.sleep)
+    chain.ask(QUESTION, read_text)
+    told = [*chain.names, *ledger.usage.by_model, *(fallback.model for fallback in ledger.usage.fallbacks)]
+    assert all(one.isprintable() and len(one) <= 200 for one in told)
+    assert told[0].startswith("openai/m 2026 ERROR all is lost [2J xxx")
+    assert all(record.getMessage().isprintable() for record in caplog.records)
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RecursionError(), Exception(), LookupError("secret")])
+def test_no_error_of_a_provider_leaves_a_chain(ledger: Ledger, clock: Clock, error: Exception) -> None:
+    """Whatever a model raises, asked or opened, the next one is asked."""
+
+    def fail() -> Scripted:
+        raise error
+
+    links = [Link("a", fail, FREE, 9.0), Link("b", Scripted(error).open, FREE, 9.0)]
+    links.append(Link("c", Scripted(GOOD).open, FREE, 9.0))
+    assert ModelChain(links, ledger, Patience(), clock, clock.sleep).ask(QUESTION, read_text).model == "c"

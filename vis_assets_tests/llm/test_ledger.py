@@ -42,7 +42,32 @@ def test_counts_below_zero_give_nothing_back() -> None:
     """A server that counts less than nothing cannot refill a budget."""
     ledger = Ledger(Budget(tokens=40))
     book(ledger, Completion("x", -1000, -1000))
-    assert (ledger.usage.input_tokens, ledger.usage.output_tokens) == (0, 0)
+    assert (ledger.usage.input_tokens, ledger.usage.output_tokens) == (10, 1)
+
+
+@pytest.mark.parametrize(("told", "booked"), [((0, 0), (200, 30)), ((19, 2), (200, 30)), ((20, 3), (20, 3))])
+def test_absurdly_few_tokens_are_not_believed(told: tuple[int, int], booked: tuple[int, int]) -> None:
+    """Where a server counts less than a tenth of our estimate the estimate counts, and usage says so."""
+    ledger = Ledger()
+    ledger.settle(ledger.reserve(DOLLAR, 200, 300), "a/b", Completion("word " * 30, *told))
+    assert ledger.usage.by_model == {"a/b": ModelUsage(1, 0, *booked, float(sum(booked)), told != booked)}
+
+
+def test_a_server_that_counts_nothing_cannot_pass_the_budget() -> None:
+    """The budget ends the questions to a server that says that they cost nothing."""
+    ledger = Ledger(Budget(tokens=100))
+    for _ in range(5):
+        book(ledger, Completion("word " * 5, 0, 0))
+    with pytest.raises(BudgetSpent):
+        book(ledger, Completion("word " * 5, 0, 0))
+
+
+def test_every_request_counts_as_a_call() -> None:
+    """Requests that were refused before the one that was answered, or before the call failed, are failed calls."""
+    ledger = Ledger()
+    book(ledger, Completion("x", 7, 3, requests=4))
+    ledger.settle(ledger.reserve(DOLLAR, 10, 20), "a/b", None, failed_requests=2)
+    assert ledger.usage.by_model == {"a/b": ModelUsage(6, 5, 7, 3, 10.0)}
 
 
 def test_a_failed_call_counts_and_costs_nothing() -> None:

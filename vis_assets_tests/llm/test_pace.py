@@ -64,3 +64,13 @@ def test_threads_share_one_pace() -> None:
     with ThreadPoolExecutor(8) as threads:
         assert all(threads.map(lambda _: pace.wait(1000), range(20)))
     assert sorted(slept) == [float(turn) for turn in range(1, 20)]
+
+
+def test_calls_that_did_not_wait_are_made_up_for() -> None:
+    """After two calls that waited for no turn, the next one waits for theirs, too."""
+    clock = Clock()
+    pace = Pace(30, clock, clock.sleep)
+    pace.wait(200)
+    pace.skip(2)
+    pace.wait(200)
+    assert clock.slept == [6.0]

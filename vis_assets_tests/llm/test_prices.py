@@ -73,6 +73,10 @@ def test_prices_are_read_from_a_file(tmp_path: Path) -> None:
         ('{"a/b": {"input_usd": "1", "output_usd": 1}}', "input_usd is '1'"),
         ('{"a/b": {"input_usd": 1, "output_usd": -2}}', "output_usd is -2"),
         ('{"a/b": {"input_usd": NaN, "output_usd": 1}}', "input_usd is nan"),
+        (f'{{"a/b": {{"input_usd": 1{"0" * 400}, "output_usd": 1}}}}', "input_usd is 1000"),
+        (f'{{"a/b": {{"input_usd": 1{"0" * 5000}, "output_usd": 1}}}}', "no JSON"),
+        ('{"a/b": {"input_usd": 1e999, "output_usd": 1}}', "input_usd is inf"),
+        ('{"a/b": {"input_usd": 1000001, "output_usd": 1}}', "from 0 to 1000000"),
         ('{"a/b": {"input_usd": true, "output_usd": 1}}', "input_usd is True"),
     ],
 )

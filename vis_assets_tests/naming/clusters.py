@@ -99,5 +99,5 @@ def chain_of(
     """A chain of models that waits for nothing."""
     called = names or [f"rule/{i}" for i in range(len(models))]
     links = [Link(name, partial(_itself, model), price, 5.0) for name, model in zip(called, models, strict=True)]
-    patience = Patience(attempts=2, first_wait_seconds=0.0, longest_wait_seconds=0.0)
+    patience = Patience(attempts=2, first_wait_seconds=0.0, longest_wait_seconds=0.0, longest_rest_seconds=0.0)
     return ModelChain(links, Ledger(budget or Budget()), patience)

@@ -22,6 +22,9 @@ ENTRIES = [{"id": f"c{place}", "name": name} for place, name in NAMES.items()]
         json.dumps({entry["id"]: entry["name"] for entry in ENTRIES}),
         f"Sure! Here are the names {{as you asked}}:\n```json\n{json.dumps({'names': ENTRIES}, indent=2)}\n```\nEnjoy.",
         "<think>{c0?} [hm]</think>" + json.dumps({"names": ENTRIES}),
+        f"<think>{json.dumps({'names': [{'id': 'c0', 'name': 'Draft'}]})}</think>{json.dumps({'names': ENTRIES})}",
+        f'As in {{"names": [{{"id": "c0", "name": "..."}}]}}: {json.dumps({"names": ENTRIES})}. Form: {{"names": []}}',
+        f'{json.dumps({"names": ENTRIES})} in the form {{"names": [{{"id": "c0", "name": "..."}}]}}',
         json.dumps(
             {"names": [{"id": "c9", "name": "Nobody"}, {"id": None}, 7, *ENTRIES, {"id": "c0", "name": "Late"}]}
         ),
@@ -41,7 +44,6 @@ def test_names_are_found(text: str) -> None:
         json.dumps({"names": []}),
         json.dumps({"names": [{"id": "c7", "name": "Elsewhere"}]}),
         json.dumps({"names": [{"id": "c0", "name": 7}, {"id": "c1"}]}),
-        json.dumps({"names": [{"id": "c0", "name": "https://evil.example.com"}]}),
         json.dumps("names"),
         "[" * 100_000,
         '{"a":' * 5_000,
@@ -52,6 +54,12 @@ def test_what_holds_no_name_is_unusable(text: str) -> None:
     """An answer without a usable name is refused, however it is made."""
     with pytest.raises(AnswerUnusable):
         read_names(text, CLUSTERS)
+
+
+@pytest.mark.parametrize("name", ["https://evil.example.com", "Miscellaneous", "I'm sorry", "..."])
+def test_an_answer_without_a_fit_name_is_an_answer(name: str) -> None:
+    """A model that answered in the right form, and has no name, did answer."""
+    assert read_names(json.dumps({"c0": name}), CLUSTERS) == ReadNames({}, {})
 
 
 def test_names_are_cleaned() -> None:

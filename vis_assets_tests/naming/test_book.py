@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from vis_assets.naming.book import MOST_ENTRIES, Book, BookEntry, fingerprint, turn_page
+from vis_assets.naming.book import MOST_ENTRIES, NO_NAME, Book, BookEntry, fingerprint, turn_page
 from vis_assets.naming.sketch import Sketch, hash_documents, sketch_clusters
 
 ASKED = fingerprint(1, None, None)
@@ -25,7 +25,7 @@ def entry(name: str, first: int, last: int, layer: int = 0, asked: str = ASKED, 
 def found(
     book: Book, first: int, last: int, layer: int = 0, asked: str = ASKED, about: tuple[str, ...] = OTHER
 ) -> str | None:
-    known = book.find(layer, sketch_of(first, last), about, asked, MODELS)
+    known = Book(book.entries).take(layer, sketch_of(first, last), about, asked, MODELS)
     return known.name if known else None
 
 
@@ -76,9 +76,25 @@ def test_a_name_by_a_model_that_is_not_asked_is_not_taken() -> None:
     """Who asks for another model gets its names; a name by any model of the chain is taken."""
     book = Book([entry("of c", 0, 100, model="openai/c"), entry("of b", 0, 99, model="cohere/b")])
     assert found(book, 0, 100) == "of b"
-    known = book.find(0, sketch_of(0, 100), ABOUT, ASKED, ["openai/c"])
+    known = Book(book.entries).take(0, sketch_of(0, 100), ABOUT, ASKED, ["openai/c"])
     assert known is not None
     assert known.name == "of c"
+
+
+def test_a_name_is_given_away_once() -> None:
+    """Two clusters of the same documents get two names, each its own by its keyphrases."""
+    book = Book([entry("A", 0, 100), BookEntry(0, ASKED, "openai/a", "B", OTHER, sketch_of(0, 100))])
+    taken = [book.take(0, sketch_of(0, 100), about, ASKED, MODELS) for about in (OTHER, ABOUT, ABOUT)]
+    assert [one.name if one else None for one in taken] == ["B", "A", None]
+
+
+def test_no_name_counts_from_the_first_model_only() -> None:
+    """That a model had no name says nothing of those before it in the chain."""
+    book = Book([BookEntry(0, ASKED, "cohere/b", NO_NAME, ABOUT, sketch_of(0, 100))])
+    assert book.take(0, sketch_of(0, 100), ABOUT, ASKED, MODELS) is None
+    known = book.take(0, sketch_of(0, 100), ABOUT, ASKED, ["cohere/b", "openai/a"])
+    assert known is not None
+    assert known.name == NO_NAME
 
 
 def test_empty_book() -> None:

@@ -145,6 +145,21 @@ def test_equal_names_are_asked_for_again() -> None:
     assert set(again["avoid"]) == set(first_answers.values())
 
 
+def test_one_set_of_documents_has_one_name() -> None:
+    """A coarse cluster that is all of one finer cluster is not asked for, and is called like that one."""
+    only = cluster_of(0, 1, 0, parent=0, size=cluster_of(0).size)
+    clusters = [cluster_of(0, parent=0), cluster_of(1), only, cluster_of(0, 2, 0, size=only.size)]
+    model = RuleModel(title_of)
+    naming = name_clusters(clusters, chain_of(model))
+    base = "On sparse matrix"
+    assert names(naming) == [base, "On gradient descent", f"{base} (group)", f"{base} (region)"]
+    assert len(model.asked) == 2
+    again = name_clusters(clusters, chain_of(model), book=Book(naming.entries))
+    assert names(again) == names(naming)
+    assert len(model.asked) == 2
+    assert names(name_clusters(clusters))[2].endswith(" (group)")
+
+
 def test_a_stubborn_model_is_overruled() -> None:
     """Names that clash after being asked for again are told apart by rule, and stay as they are in the next run."""
     model = RuleModel(lambda cluster: "Things" if cluster["keyphrases"][0] < "http" else title_of(cluster))

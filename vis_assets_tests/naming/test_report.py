@@ -19,7 +19,7 @@ def table(count: int = 1, *, text: str = "a text", name: str = "Bread Ovens") ->
 def test_a_row_says_all_of_a_cluster() -> None:
     """Layer, name, points, who named it and when, keyphrases, and a few examples, each with a bullet."""
     head, line, row = table().splitlines()
-    assert head == "| Layer | Name | Points | Named by | Keyphrases | Examples |"
+    assert head == "| Layer (0 = finest) | Name | Points | Named by | Keyphrases | Examples |"
     assert line.count("---") == 6
     examples = " ".join(["•\u00a0a text"] * EXEMPLARS_SHOWN)
     assert row == rf"| 0 | Bread Ovens | 7 | openai/gpt\-4o \(earlier run\) | bread, oven | {examples} |"

@@ -121,9 +121,11 @@ def test_unknown_llm_options_are_told_by_name_only() -> None:
     """Options of a language model that nobody knows are listed by name, never with their values."""
     fallback = {"provider": "cohere", "model": "m", "config": {"top_secret": CANARY}}
     llm = {"provider": "openai", "model": "m", "config": {"organization": CANARY}, "fallbacks": [fallback]}
+    llm["base_url"] = CANARY
     assert parse_job(worker_job(llm_config=llm)).warnings == (
-        "llm_config.config: unknown options are not used: organization",
-        "llm_config.fallbacks.0.config: unknown options are not used: top_secret",
+        "llm_config: unknown keys are not used: base_url",
+        "llm_config.config: unknown keys are not used: organization",
+        "llm_config.fallbacks.0.config: unknown keys are not used: top_secret",
     )
 
 

@@ -1,5 +1,7 @@
 """Which language models a job asks, with which keys, at which addresses: the real SDKs against the local double."""
 
+import dataclasses
+import json
 from pathlib import Path
 from typing import Any
 
@@ -7,10 +9,11 @@ import pytest
 
 from vis_assets.llm.model import Question
 from vis_assets.operations.embedded_llm import EmbeddedLlm
-from vis_assets.resources.language_models import Dialogue, LanguageModels
+from vis_assets.protocol.job import LlmOptions
+from vis_assets.resources.language_models import Dialogue, LanguageModels, Wanted
 from vis_assets.resources.object_store import FolderStore
 from vis_assets.resources.sealing import Sealer
-from vis_assets.resources.specs import SpecStore
+from vis_assets.resources.specs import LLM_OPTIONS, SpecStore
 from vis_assets_tests.protocol.messages import CANARY, parsed
 from vis_assets_tests.resources.conftest import settings_for
 
@@ -117,18 +120,19 @@ def test_own_key_goes_to_own_address(tmp_path: Path) -> None:
         assert len(llm.requests) == 2
 
 
-@pytest.mark.parametrize("listed", ["127.0.0.1", "elsewhere.example.com"])
-def test_own_key_goes_nowhere_else(tmp_path: Path, listed: str) -> None:
-    """At an address of the job's choice the installation's key is used only if the operator listed the host."""
+def test_own_key_goes_nowhere_else(tmp_path: Path) -> None:
+    """At an address of the job's choice the installation's key is not used, even if the operator listed the host."""
     with EmbeddedLlm() as llm:
-        job = {"provider": "openai", "model": "m", "config": {"base_url": llm.openai_url}}
-        environment = {"OPENAI_API_KEY": OWN_KEY, "VIS_ASSETS_ALLOWED_HOSTS": listed}
-        with asking(tmp_path, job, environment) as dialogue:
-            if listed == "127.0.0.1":
-                assert ask(dialogue) == "openai/m"
-            else:
-                assert dialogue.chain is None
-        assert keys_sent(llm) == ([f"Bearer {OWN_KEY}"] if listed == "127.0.0.1" else [])
+        options = {"base_url": llm.openai_url}
+        environment = {"OPENAI_API_KEY": OWN_KEY, "VIS_ASSETS_ALLOWED_HOSTS": "127.0.0.1"}
+        with asking(tmp_path, {"provider": "openai", "model": "m", "config": options}, environment) as dialogue:
+            assert dialogue.chain is None
+        own = {"OPENAI_COMPATIBLE_API_KEY": OWN_KEY}
+        job = {"provider": "openai_compatible", "model": "m", "config": options}
+        with asking(tmp_path, job, environment | own) as dialogue:
+            ask(dialogue)
+        (sent,) = keys_sent(llm)
+        assert OWN_KEY not in (sent or "")
 
 
 @pytest.mark.parametrize(
@@ -152,10 +156,11 @@ def test_what_cannot_be_asked_is_told(tmp_path: Path, llm_config: dict[str, Any]
     """A model that cannot be used fails no job: it is left out, and a note names the field and the remedy."""
     with asking(tmp_path, llm_config, {}) as dialogue:
         assert dialogue.chain is None
-        (note,) = dialogue.notes
+        note, consequence = dialogue.notes
         (fallback,) = dialogue.ledger.usage.fallbacks
     assert says in note
     assert note.startswith("language model ")
+    assert "keyphrases name the clusters" in consequence
     assert says in fallback.reason
 
 
@@ -194,6 +199,66 @@ def test_the_smaller_budget_holds(tmp_path: Path, of_job: int | None, of_install
         with asking(tmp_path, None, environment, llm_budget_tokens=of_job) as dialogue, pytest.raises(BudgetSpent):
             ask(dialogue)
         assert llm.requests == []
+
+
+def test_lost_fallbacks_leave_the_first_model(tmp_path: Path) -> None:
+    """Fallbacks that can no longer be opened are left out: with their addresses lost, documents could go elsewhere."""
+    fallback = {"provider": "openai", "model": "f", "config": {"base_url": "https://private.example.com/v1"}}
+    _, spec = sealed(tmp_path, {"provider": "openai", "model": "m", "api_key": CANARY, "fallbacks": [fallback]})
+    lost = SpecStore(FolderStore(tmp_path / "store"), Sealer(["Zkq1oFhJwO0c7GqB0m2yqNqkS3vQm0xXQqZy1k0k3nE="]))
+    settings = settings_for({"VIS_ASSETS_HOME": tmp_path, "OPENAI_API_KEY": OWN_KEY})
+    with LanguageModels(settings, lost).open(spec) as dialogue:
+        assert dialogue.chain is not None
+        assert dialogue.chain.names == ("openai/m",)
+        assert "llm_config.fallbacks" in dialogue.notes[0]
+
+
+def test_options_of_an_earlier_version_fail_no_job(tmp_path: Path) -> None:
+    """Stored options that are no longer valid leave their model out, and their values are not told."""
+    specs, spec = sealed(tmp_path, {"provider": "openai", "model": "m", "api_key": "k"})
+    old = json.dumps({"temperature": "hot", "base_url": f"https://user:{CANARY}@llm.example.com"})
+    stored = dataclasses.replace(spec, sealed=spec.sealed | {LLM_OPTIONS: Sealer([KEY]).seal(old)})
+    with LanguageModels(settings_for({"VIS_ASSETS_HOME": tmp_path}), specs).open(stored) as dialogue:
+        assert dialogue.chain is None
+        assert "base_url, temperature" in dialogue.notes[0]
+        assert CANARY not in " ".join(dialogue.notes)
+
+
+def test_a_job_does_not_lift_the_limits_of_the_installation(tmp_path: Path) -> None:
+    """Of timeouts and rates the smaller of the job's and the installation's holds."""
+    options = {"requests_per_minute": 1e6, "timeout_seconds": 500.0}
+    job = {"provider": "openai", "model": "m", "api_key": "k", "config": options}
+    limits = {"VIS_ASSETS_LLM_REQUESTS_PER_MINUTE": 10, "VIS_ASSETS_LLM_TIMEOUT_SECS": 7}
+    specs, _ = sealed(tmp_path, job)
+    models = LanguageModels(settings_for({"VIS_ASSETS_HOME": tmp_path, "LLM_PROVIDER": "openai"} | limits), specs)
+    wanted = Wanted("openai", "m", "k", LlmOptions.model_validate(options), is_of_job=True)
+    link = models._link(wanted)
+    assert (link.requests_per_minute, link.timeout_seconds) == (10, 7)
+
+
+@pytest.mark.parametrize(
+    ("environment", "says"),
+    [
+        ({"LLM_PROVIDER": "opnai"}, "LLM_PROVIDER is 'opnai', which is no known provider"),
+        ({"LLM_PROVIDER": "openai"}, "set OPENAI_API_KEY"),
+        ({"LLM_PROVIDER": "vllm/m"}, "VLLM_BASE_URL is missing"),
+        ({"LLM_PROVIDER": "internal/m"}, "LLM_INFERENCE_API_URL is missing"),
+    ],
+)
+def test_operators_are_told_of_their_settings(tmp_path: Path, environment: dict[str, Any], says: str) -> None:
+    """What is wrong with the installation's models is told in terms of its settings, not of a job's fields."""
+    with asking(tmp_path, None, environment) as dialogue:
+        assert says in dialogue.notes[0]
+        assert "llm_config" not in dialogue.notes[0]
+
+
+@pytest.mark.parametrize("named", ["ollama", "openai_compatible", "vllm"])
+def test_a_model_without_a_name_is_told(tmp_path: Path, named: str) -> None:
+    """A provider that has no usual model is not asked for a model without a name."""
+    urls = dict.fromkeys(("OPENAI_COMPATIBLE_BASE_URL", "VLLM_BASE_URL"), "http://127.0.0.1:9/v1")
+    with asking(tmp_path, None, urls | {"LLM_PROVIDER": named}) as dialogue:
+        assert dialogue.chain is None
+        assert f"e.g. {named}/llama3.2" in dialogue.notes[0]
 
 
 def test_prices_of_the_user_come_first(tmp_path: Path) -> None:

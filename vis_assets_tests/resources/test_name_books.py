@@ -22,7 +22,7 @@ def job_of(**changes: Any) -> VisualizationTransformJob:
 
 
 def known(books: NameBooks, job: VisualizationTransformJob, first: int = 0, last: int = 400) -> str | None:
-    found = books.read(job).find(0, sketch_of(first, last), ABOUT, ASKED, MODELS)
+    found = books.open(job).book.take(0, sketch_of(first, last), ABOUT, ASKED, MODELS)
     return found.name if found else None
 
 
@@ -30,21 +30,21 @@ def test_what_is_written_is_read(store: ObjectStore) -> None:
     """Names come back with their sketches, from a folder and from a bucket; "*" and "日本" are names too."""
     books, job = NameBooks(store), job_of()
     assert known(books, job) is None
-    books.write(job, [entry("日本 *", 0, 400), entry("B", 500, 510, layer=1)])
+    books.open(job).remember([entry("日本 *", 0, 400), entry("B", 500, 510, layer=1)])
     assert known(books, job) == "日本 *"
-    assert [one.layer for one in books.read(job).entries] == [0, 1]
-    books.write(job, [entry("C", 600, 700)])
-    assert [one.name for one in books.read(job).entries] == ["C", "日本 *", "B"]
+    assert [one.layer for one in books.open(job).book.entries] == [0, 1]
+    books.open(job).remember([entry("C", 600, 700)])
+    assert [one.name for one in books.open(job).book.entries] == ["C", "日本 *", "B"]
 
 
 def test_maps_of_one_collection_share_names(folder_store: FolderStore) -> None:
     """Another map of the same owner's collection knows the names, whatever server has it; its own come first."""
     books, first = NameBooks(folder_store), job_of()
-    books.write(first, [entry("first", 0, 400)])
+    books.open(first).remember([entry("first", 0, 400)])
     moved = {"connection_url": "http://other:6333"}
     second = job_of(visualization_transform_id=9, vector_database_config=moved)
     assert known(books, second) == "first"
-    books.write(second, [entry("second", 0, 400)])
+    books.open(second).remember([entry("second", 0, 400)])
     assert known(books, second) == "second"
     assert known(books, first) == "first"
 
@@ -53,13 +53,13 @@ def test_maps_of_one_collection_share_names(folder_store: FolderStore) -> None:
 def test_nobody_else_learns_names(folder_store: FolderStore, other: dict[str, Any]) -> None:
     """Another owner, and another collection, know nothing of these names, though the documents be the same."""
     books = NameBooks(folder_store)
-    books.write(job_of(), [entry("secret", 0, 400)])
+    books.open(job_of()).remember([entry("secret", 0, 400)])
     assert known(books, job_of(**other)) is None
 
 
 def test_nothing_to_remember_writes_nothing(folder_store: FolderStore) -> None:
     """A map without names by a model leaves no object."""
-    NameBooks(folder_store).write(job_of(), [])
+    NameBooks(folder_store).open(job_of()).remember([])
     assert list(folder_store.keys("")) == []
 
 
@@ -67,11 +67,11 @@ def test_nothing_to_remember_writes_nothing(folder_store: FolderStore) -> None:
 def test_a_damaged_book_is_an_empty_one(folder_store: FolderStore, body: bytes) -> None:
     """A file that cannot be read costs questions, no map; the next names replace it."""
     books, job = NameBooks(folder_store), job_of()
-    books.write(job, [entry("A", 0, 400)])
+    books.open(job).remember([entry("A", 0, 400)])
     (key,) = folder_store.keys("")
     folder_store.write(key, body, "application/octet-stream")
     assert known(books, job) is None
-    books.write(job, [entry("A again", 0, 400)])
+    books.open(job).remember([entry("A again", 0, 400)])
     assert known(books, job) == "A again"
 
 
@@ -81,8 +81,8 @@ def test_a_store_that_is_away_costs_names_only(tmp_path: Path) -> None:
     store = FolderStore(tmp_path / "store")
     with pytest.raises(StoreUnavailable):
         store.require_writable()
-    NameBooks(store).write(job_of(), [entry("A", 0, 400)])
-    assert NameBooks(store).read(job_of()).entries == []
+    NameBooks(store).open(job_of()).remember([entry("A", 0, 400)])
+    assert NameBooks(store).open(job_of()).book.entries == []
 
 
 def test_a_deleted_map_takes_its_names_along(folder_store: FolderStore) -> None:
@@ -90,8 +90,8 @@ def test_a_deleted_map_takes_its_names_along(folder_store: FolderStore) -> None:
     from dagster import DagsterInstance
 
     books = NameBooks(folder_store)
-    books.write(job_of(), [entry("A", 0, 400)])
-    books.write(job_of(visualization_transform_id=9), [entry("A", 0, 400)])
+    books.open(job_of()).remember([entry("A", 0, 400)])
+    books.open(job_of(visualization_transform_id=9)).remember([entry("A", 0, 400)])
     with DagsterInstance.ephemeral() as instance:
         (key,) = find("123", folder_store, instance).keys
     assert key.endswith("/123.parquet")
@@ -100,8 +100,8 @@ def test_a_deleted_map_takes_its_names_along(folder_store: FolderStore) -> None:
 def test_entries_survive_as_they_were(folder_store: FolderStore) -> None:
     """Every field of an entry is the same after reading."""
     books, job, written = NameBooks(folder_store), job_of(), entry("A", 0, 400, layer=2, asked="f00", model="x/y")
-    books.write(job, [written])
-    (read,) = books.read(job).entries
+    books.open(job).remember([written])
+    (read,) = books.open(job).book.entries
     assert isinstance(read, BookEntry)
     assert (read.layer, read.asked, read.model, read.name) == (2, "f00", "x/y", "A")
     assert read.keyphrases == ABOUT

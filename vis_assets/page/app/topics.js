@@ -34,7 +34,7 @@ const topics = (() => {
     const { cluster } = node;
     const mark = el("i", { class: "swatch" });
     mark.style.background = cssColor(cluster.color);
-    const name = el("button", { type: "button", class: "name", dir: "auto", text: cluster.name, title: cluster.keyphrases.join(", "), on: { click: () => zoomTo(node), dblclick: () => select(node) } });
+    const name = el("button", { type: "button", class: "name", dir: "auto", text: cluster.name, title: [cluster.name, cluster.keyphrases.join(", ")].filter(Boolean).join("\n"), on: { click: () => zoomTo(node), dblclick: () => select(node) } });
     name.addEventListener("keydown", (event) => {
       if (event.key === "Enter" && event.shiftKey) {
         event.preventDefault();
