@@ -41,9 +41,9 @@ KEPT = 8
 """Keyphrases that are remembered with a name."""
 DESCRIBED_AT_ONCE = 500
 """Clusters whose questions are in memory at the same time."""
-READ_MEMBERS = 10
+READ_MEMBERS = 25
 """Documents besides its exemplars that show how a cluster's words are written ("HTTP", "NumPy")."""
-READ_CHARACTERS = 600
+READ_CHARACTERS = 1_000
 LEFT_ALONE = "left alone"
 """In the reason of a question that was not asked, since others had failed: it says nothing of why."""
 NO_USABLE_ANSWER = "the answers for them were no names, or names that the documents of the cluster do not bear out"

@@ -14,7 +14,7 @@ from vis_assets.llm.prices import FREE
 from vis_assets.mapping.exemplars import gather_evidence
 from vis_assets.mapping.keyphrases import extract_layer_keyphrases
 from vis_assets.naming.book import Book, turn_page
-from vis_assets.naming.evidence import ClusterEvidence, collect_evidence
+from vis_assets.naming.evidence import ClusterEvidence, collect_evidence, find_only_children
 from vis_assets.naming.name_clusters import name_clusters
 from vis_assets.operations.bench.names import METRIC, find_clusters
 from vis_assets.operations.embedded_llm import EmbeddedLlm
@@ -35,7 +35,7 @@ class Asked:
         points: on the map.
         clusters: of all layers.
         remembered: clusters that kept the name of an earlier run.
-        asked: clusters that were asked for.
+        asked: clusters that were asked for; one that is all of another has its name from that.
         requests: to the model.
         input_tokens: of the questions, by the model's count.
         output_tokens: of the answers, likewise.
@@ -119,13 +119,19 @@ def _name(
                 naming = name_clusters(clusters, chain, book=book)
             book = Book(turn_page(naming.entries, book.entries))
             remembered = sum(name.is_remembered for name in naming.names)
+            alone = find_only_children(clusters)
+            asked = [
+                cluster
+                for cluster, name in zip(clusters, naming.names, strict=True)
+                if not name.is_remembered and cluster.place not in alone
+            ]
             usage = ledger.usage
             yield Asked(
                 run=run,
                 points=len(rows),
                 clusters=len(clusters),
                 remembered=remembered,
-                asked=len(clusters) - remembered,
+                asked=len(asked),
                 requests=usage.calls,
                 input_tokens=usage.input_tokens,
                 output_tokens=usage.output_tokens,
