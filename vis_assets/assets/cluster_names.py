@@ -191,6 +191,7 @@ def _describe(table: pd.DataFrame) -> dict[str, Any]:
         "llm_calls": told["calls"],
         "llm_tokens": told["input_tokens"] + told["output_tokens"],
         "llm_cost_usd": told["cost_usd"] if told["cost_usd"] is not None else "unknown",
+        "llm_fallbacks": [f"{one['model']} ({one['requests']} requests): {one['reason']}" for one in told["fallbacks"]],
         "names_remembered": told["cache_hits"],
         "llm_usage": MetadataValue.json(told),
         "notes": table.attrs["notes"],

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from vis_assets.operations.embedded_llm import EmbeddedLlm, ServerError
 from vis_assets.operations.processes import free_port
 from vis_assets_tests.cli.command import LONGEST_SECONDS, PROGRAM, alone, run
 from vis_assets_tests.integration import jobs
@@ -120,15 +121,16 @@ def test_doctor_says_how_to_mend(live: Live) -> None:
 
 def test_doctor_asks_language_models(live: Live) -> None:
     """Each model of LLM_PROVIDER is asked; what fails is told without keys, with exit code 1."""
-    environment = live.environment | {
-        "LLM_PROVIDER": "openai/gpt-4, ollama/down, cohere",
-        "OLLAMA_BASE_URL": live.failing_llm.openai_url,
-        "COHERE_API_KEY": "",
-    }
-    examined = run("doctor", "--json", environment=environment)
+    with EmbeddedLlm(every=ServerError(503)) as failing:
+        environment = live.environment | {
+            "LLM_PROVIDER": "openai/gpt-4o, ollama/down, cohere",
+            "OLLAMA_BASE_URL": failing.openai_url,
+            "COHERE_API_KEY": "",
+        }
+        examined = run("doctor", "--json", environment=environment)
     findings = {finding["name"]: finding for finding in json.loads(examined.out)}
-    assert findings["openai/gpt-4"]["passed"]
-    assert re.fullmatch(r"answered in \d+\.\d s; [1-9]\d+ \+ [1-9]\d* tokens", findings["openai/gpt-4"]["detail"])
+    assert findings["openai/gpt-4o"]["passed"]
+    assert re.fullmatch(r"answered in \d+\.\d s; [1-9]\d+ \+ [1-9]\d* tokens", findings["openai/gpt-4o"]["detail"])
     failed = {name: finding["detail"] for name, finding in findings.items() if not finding["passed"]}
     assert set(failed) == {"ollama/down", "cohere"}
     assert "HTTP 503" in failed["ollama/down"]

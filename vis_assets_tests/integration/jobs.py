@@ -29,6 +29,7 @@ ENVIRONMENT_SECRETS = {
     "QDRANT_API_KEY": "canary-qdrant-key-of-environment-77aa01",
     "OPENAI_API_KEY": "sk-canary-openai-key-of-environment-5f2c",
     "COHERE_API_KEY": "canary-cohere-key-of-environment-0e9b",
+    "VLLM_API_KEY": "canary-vllm-key-of-environment-d83c",
 }
 NATS_PASSWORD = "canary-nats-password-c2f6"
 URL_PASSWORD = "canary-url-password-of-job-6e2b"
@@ -106,11 +107,11 @@ def platform_job(keyed_url: str) -> Job:
 
 
 def outage(url: str, llm_url: str) -> Job:
-    """A job all of whose language models are at a server that fails; the last one takes the installation's own key."""
+    """A job all of whose language models are at a server that fails; the last is the installation's, with its key."""
     place = {"base_url": f"{llm_url}/v1"}
     fallbacks = [
         {"provider": "cohere", "model": "down", "api_key": LLM_FALLBACK_KEY, "config": {"base_url": llm_url}},
-        {"provider": "openai", "model": "down-too", "config": place},
+        {"provider": "vllm", "model": "down"},
     ]
     llm = {"provider": "openai", "model": "down", "api_key": LLM_KEY, "config": place, "fallbacks": fallbacks}
     return job(127, url, llm_config=llm)

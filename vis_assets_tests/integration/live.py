@@ -161,6 +161,7 @@ def _running() -> Iterator[Live]:
             "HEALTH_CHECK_PORT": str(maps_port),
             "OPENAI_BASE_URL": llm.openai_url,
             "LLM_INFERENCE_API_URL": llm.url,
+            "VLLM_BASE_URL": failing_llm.openai_url,
             "VIS_ASSETS_LLM_ATTEMPTS": "2",
         }
         settings = Settings(VIS_ASSETS_HOME=folder / "home", MAX_CONCURRENT_JOBS=RUNS_AT_ONCE)

@@ -85,7 +85,7 @@ def test_secrets_are_kept_sealed(live: Live) -> None:
 def test_language_models_were_given_the_keys(live: Live) -> None:
     """Keys of jobs, of fallbacks and of the environment went to a server that echoes them, so the search has sense."""
     live.application.result(live.sent.outage["job_id"])
-    own = jobs.ENVIRONMENT_SECRETS["OPENAI_API_KEY"]
+    own = jobs.ENVIRONMENT_SECRETS["VLLM_API_KEY"]
     sent = [request.headers["authorization"] for request in live.failing_llm.requests]
     assert set(sent) == {f"Bearer {key}" for key in (jobs.LLM_KEY, jobs.LLM_FALLBACK_KEY, own)}
     request = live.failing_llm.requests[0]

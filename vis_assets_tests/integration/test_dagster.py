@@ -92,10 +92,7 @@ def test_launch_by_hand(live: Live) -> None:
 
 
 def test_backfill_from_the_labels_on(live: Live) -> None:
-    """A backfill of several partitions from `cluster_labels` on, with no run config, rewrites the pages, in silence.
-
-    Clusters that are still there keep their names, and no model is asked for them again.
-    """
+    """A backfill from `cluster_labels` on, with no run config, rewrites pages in silence, and asks no model again."""
     results = [live.application.result(job["job_id"]) for job in (live.sent.example, live.sent.platform)]
     said = [live.application.about(result["jobId"]) for result in results]
     asked = len(live.llm.requests)

@@ -77,7 +77,7 @@ def run_task(task: Task) -> None:
         made = ENGINES[task.engine](vectors, texts, clock, folder / PAGE)
         run = _Run(made, clock, time.monotonic() - task.started, peak_rss_bytes())
     if task.engine == "fast":
-        name_clusters(texts, run.made.labels, run.clock)
+        name_clusters(vectors, texts, run.made.labels, run.clock)
     _write(folder, run)
 
 
@@ -92,7 +92,7 @@ def _run_warm(task: Task, vectors: npt.NDArray[np.float32], texts: list[str]) ->
     make_map, page, warm = ENGINES[task.engine], Path(task.folder) / PAGE, slice(task.warm_points)
     warmed = make_map(vectors[warm], texts[warm], StageClock(), page)
     if task.engine == "fast":
-        name_clusters(texts[warm], warmed.labels, StageClock())
+        name_clusters(vectors[warm], texts[warm], warmed.labels, StageClock())
     runs = []
     for _ in range(task.runs):
         clock = StageClock()

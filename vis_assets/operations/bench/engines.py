@@ -17,6 +17,7 @@ N_NEIGHBORS = 15
 """The point itself included, as umap-learn counts."""
 MIN_DIST = 0.1
 MIN_CLUSTER_SIZE = 15
+EXEMPLARS = 5
 MIN_SAMPLES = 5
 NOISE_NAME = "Unlabelled"
 COMPARED = ("layout", "clusters", "page")
@@ -139,12 +140,19 @@ def make_map_spec(
     return MadeMap(coordinates, labels.astype(np.int32), graph, page)
 
 
-def name_clusters(texts: Sequence[str], labels: npt.NDArray[np.int32], clock: StageClock) -> None:
-    """Time keyphrases, which the spec pipeline has not."""
-    from vis_assets.mapping.keyphrases import extract_keyphrases
+def name_clusters(
+    vectors: npt.NDArray[np.float32], texts: Sequence[str], labels: npt.NDArray[np.int32], clock: StageClock
+) -> None:
+    """Time keyphrases, exemplars and names made of these, which the spec pipeline has not."""
+    from vis_assets.mapping.exemplars import gather_evidence
+    from vis_assets.mapping.keyphrases import extract_layer_keyphrases
+    from vis_assets.naming import name_clusters as naming
+    from vis_assets.naming.evidence import collect_evidence
 
     with clock.stage("names"):
-        extract_keyphrases(texts, labels)
+        keyphrases = extract_layer_keyphrases(texts, [labels])
+        found = gather_evidence(vectors, [labels], texts, metric="cosine", per_cluster=EXEMPLARS)
+        naming.name_clusters(collect_evidence([labels], texts, keyphrases, found, with_sketches=False))
 
 
 ENGINES: dict[str, Callable[..., MadeMap]] = {"fast": make_map_fast, "spec": make_map_spec}
