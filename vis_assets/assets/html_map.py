@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from dagster import AssetCheckResult, AssetExecutionContext, MetadataValue, Output, ResourceParam, asset
 
@@ -21,6 +22,7 @@ from vis_assets.assets.partitions import (
     require_same_points,
     visualization_transforms,
 )
+from vis_assets.mapping.clustering.layers import parents_of
 from vis_assets.page.content import ClusterLayer, MapContent, PhraseLists
 from vis_assets.page.fields import FieldChoice, PayloadField, choose_fields
 from vis_assets.page.names_table import names_table
@@ -174,17 +176,27 @@ def _layers(cluster_labels: pd.DataFrame, cluster_names: pd.DataFrame) -> list[C
     columns = ["cluster"]
     while f"cluster_{len(columns)}" in cluster_labels and len(_names_of(cluster_names, len(columns))):
         columns.append(f"cluster_{len(columns)}")
-    layers = []
+    layers: list[ClusterLayer] = []
     for layer, column in enumerate(columns):
         rows = _names_of(cluster_names, layer)
-        layers.append(
-            ClusterLayer(
-                cluster_labels[column].to_numpy(dtype=np.int32),
-                rows["name"].tolist(),
-                PhraseLists.of(rows["keyphrases"]),
-            )
-        )
+        labels, names = cluster_labels[column].to_numpy(dtype=np.int32), rows["name"].tolist()
+        if layers:
+            names = _name_like_only_children(labels, names, layers[-1])
+        layers.append(ClusterLayer(labels, names, PhraseLists.of(rows["keyphrases"])))
     return layers
+
+
+def _name_like_only_children(labels: npt.NDArray[np.int32], names: Sequence[str], finer: ClusterLayer) -> list[str]:
+    """Call clusters that are all of one finer cluster like that one: to the eye they are one and the same.
+
+    In the table they are told apart, since names are unique there.
+    """
+    shown = list(names)
+    sizes, finer_sizes = np.bincount(labels[labels >= 0]), np.bincount(finer.labels[finer.labels >= 0])
+    for child, parent in enumerate(parents_of(finer.labels, labels).tolist()):
+        if 0 <= parent < len(shown) and sizes[parent] == finer_sizes[child]:
+            shown[parent] = finer.names[child]
+    return shown
 
 
 def _names_of(cluster_names: pd.DataFrame, layer: int) -> pd.DataFrame:

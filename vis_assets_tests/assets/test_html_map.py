@@ -39,7 +39,7 @@ def labels(**more: Any) -> pd.DataFrame:
 
 
 def names(**more: Any) -> pd.DataFrame:
-    return pd.DataFrame({"cluster": [0, 1], "name": ["C 0", "C 1"], "keyphrases": [["p", "q", "r", "s"], []], **more})
+    return pd.DataFrame({"cluster": [0, 1], "name": ["C 0", "C 1"], "keyphrases": [["p", "q", "r", "s"], []]} | more)
 
 
 def layered_names() -> pd.DataFrame:
@@ -62,6 +62,20 @@ def test_everything_of_the_tables_is_on_the_map() -> None:
     assert [layer.labels.tolist() for layer in content.layers] == [[0, 0, 1, -1], [0, 0, 0, -1], [0, 0, 0, 0]]
     phrases = [[list(one) for one in layer.keyphrases] for layer in content.layers]
     assert phrases == [[["p", "q", "r", "s"], []], [["t"]], [["u"]]]
+
+
+def test_a_cluster_that_is_all_of_another_is_called_like_it() -> None:
+    """On the map a coarse cluster of the same points as a finer one has its name, whatever the table calls it."""
+    named = pd.concat(
+        [
+            names(layer=[0, 0], parent=[0, 1]),
+            names(layer=[1, 1], parent=[0, 0], name=["C 0 (group)", "C 1 (group)"]),
+            names(layer=[2, 2], parent=[-1, -1], name=["C 0 (region)", "Both"]),
+        ]
+    )
+    clusters = labels(cluster_1=[0, 0, 1, -1], cluster_2=[0, 0, 1, 1])
+    content = content_of(points(), layout(), clusters, named)
+    assert [list(layer.names) for layer in content.layers] == [["C 0", "C 1"], ["C 0", "C 1"], ["C 0", "Both"]]
 
 
 @pytest.mark.parametrize(

@@ -46,8 +46,9 @@ def name_clusters(clusters: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]
     taken: set[frozenset[str]] = set()
     for cluster in clusters:
         avoided = taken | {_words(name) for key in ("avoid", "children") for name in _strings(cluster, key)}
-        candidates = [*_candidates(_evidence(cluster), _strings(cluster, "documents")), "Unclear"]
-        name = next((name for name in candidates if _words(name) not in avoided), candidates[0])
+        candidates = chain(_candidates(_evidence(cluster), _strings(cluster, "documents")), ["Unclear"])
+        first = next(candidates)
+        name = next((name for name in chain([first], candidates) if _words(name) not in avoided), first)
         taken.add(_words(name))
         named.append({"id": str(cluster.get("id", "")), "name": name})
     return named
