@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
-from vis_assets.llm.dialect import REFUSED_REQUEST, Dialect, LearnedDialect, Refusal
-from vis_assets.llm.failures import Failures, dig, whole_text
+from vis_assets.llm.dialect import REFUSED_REQUEST, Dialect, LearnedDialect, Refusal, as_messages
+from vis_assets.llm.failures import Failures, dig
 from vis_assets.llm.model import Completion, Model, ModelAccess, Question
 from vis_assets.llm.provider import Provider
 
@@ -79,10 +79,7 @@ class _CohereModel:
     def _request(self, question: Question, dialect: Dialect) -> dict[str, Any]:
         request: dict[str, Any] = {
             "model": self._access.model,
-            "messages": [
-                {"role": "system", "content": whole_text(question.instructions)},
-                {"role": "user", "content": whole_text(question.content)},
-            ],
+            "messages": as_messages(question),
             "max_tokens": question.max_output_tokens,
         }
         if dialect.has_temperature:

@@ -10,8 +10,8 @@ from http import HTTPStatus
 from typing import Any, Self
 
 from vis_assets.errors import VisAssetsError
-from vis_assets.llm.failures import dig, explanation
-from vis_assets.llm.model import Completion, note_requests
+from vis_assets.llm.failures import dig, explanation, whole_text
+from vis_assets.llm.model import Completion, Question, note_requests
 
 REFUSED_REQUEST = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY)
 """How servers answer parameters that they do not take."""
@@ -173,3 +173,11 @@ class _Asking:
         seconds = self.seconds_left
         self.requests += seconds > 0
         return self._ask(dialect, seconds)
+
+
+def as_messages(question: Question) -> list[dict[str, str]]:
+    """Write a question as the messages of a chat: what to do is the system's, what to do it with is the user's."""
+    return [
+        {"role": "system", "content": whole_text(question.instructions)},
+        {"role": "user", "content": whole_text(question.content)},
+    ]

@@ -8,6 +8,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from vis_assets.mapping.clustering.layers import group_by_layers
 from vis_assets.protocol.visualization_config import Metric
 
 Floats = npt.NDArray[np.float32]
@@ -90,7 +91,7 @@ def find_centres(vectors: Floats, layers: Sequence[Labels], metric: Metric) -> t
         The space in which centres are, and one (k, d) array a layer.
     """
     space = Space(vectors, metric)
-    groups, first_rows = _groups_of(layers)
+    groups, first_rows = group_by_layers(layers)
     sums = np.zeros((len(first_rows), vectors.shape[1]), dtype=np.float64)
     largest = 0.0
     for where, rows in space.chunks():
@@ -102,15 +103,6 @@ def find_centres(vectors: Floats, layers: Sequence[Labels], metric: Metric) -> t
     counts = np.bincount(groups, minlength=len(first_rows)).astype(np.float64)
     means = [_means(sums, counts, labels[first_rows]) for labels in layers]
     return space, [(of_layer * space.factor).astype(np.float32) for of_layer in means]
-
-
-def _groups_of(layers: Sequence[Labels]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """(n,) group of each point and (g,) first point of each; points of one group are together in every layer."""
-    groups, first_rows = np.zeros(len(layers[0]), dtype=np.intp), np.zeros(0, dtype=np.intp)
-    for labels in layers:  # numbered anew after each layer, so that codes stay small
-        codes = groups * (cluster_count(labels) + 1) + labels + 1
-        _, first_rows, groups = np.unique(codes, return_index=True, return_inverse=True)
-    return groups, first_rows
 
 
 def cluster_count(labels: Labels) -> int:

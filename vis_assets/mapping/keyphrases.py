@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from vis_assets.mapping.clustering.layers import group_by_layers
 from vis_assets.mapping.phrases import Phrases, distinct, find_phrases
 from vis_assets.mapping.words import is_character_of_unspaced, join_words, read_words
 
@@ -108,11 +109,7 @@ class _Tally:
 
 
 def _count_by_group(phrases: Phrases, layers: Sequence[npt.NDArray[np.int32]]) -> _Tally:
-    codes = np.zeros(len(layers[0]), dtype=np.int64)
-    groups, first_rows = codes, np.zeros(1, dtype=np.intp)
-    for labels in layers:  # numbered anew after each layer, so that codes stay small
-        codes = groups * (_class_count(labels) + 1) + labels + 1
-        _, first_rows, groups = np.unique(codes, return_index=True, return_inverse=True)
+    groups, first_rows = group_by_layers(layers)
     count = len(phrases.members)
     texts = distinct(phrases.occurrences[:, 0] * count + phrases.occurrences[:, 1])
     once = np.stack([texts // count, texts % count], axis=1)

@@ -11,18 +11,9 @@ from nats.aio.client import Client
 from vis_assets.delivery import leadership
 from vis_assets.delivery.connection import NatsConnection
 from vis_assets.delivery.leadership import Candidate, Standing, is_gone, this_process
+from vis_assets_tests.manual_clock import Clock
 
 pytestmark = pytest.mark.enable_socket
-
-
-class Clock:
-    """A clock that is set by hand."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

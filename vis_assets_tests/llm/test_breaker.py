@@ -3,19 +3,12 @@
 import pytest
 
 from vis_assets.llm.breaker import POLL_SECONDS, Breaker
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
+from vis_assets_tests.manual_clock import Clock
 
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(0.0)
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ from vis_assets.llm.chain import MOST_OUTPUT_TOKENS, Link, ModelChain, Patience
 from vis_assets.llm.ledger import Budget, Fallback, Ledger
 from vis_assets.llm.model import Completion, ModelAccess, Question, note_requests
 from vis_assets.llm.prices import FREE, Price
+from vis_assets_tests.manual_clock import Clock
 
 QUESTION = Question("Name the clusters.", "a secret document", {"type": "object"}, 300)
 GOOD = Completion("solar panels", 50, 5)
@@ -62,21 +63,6 @@ class Scripted:
 
     def close(self) -> None:
         self.closed += 1
-
-
-class Clock:
-    """Time that passes only where the test says so, or somebody sleeps."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-        self.slept: list[float] = []
-
-    def __call__(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.now += seconds
 
 
 class Patient:

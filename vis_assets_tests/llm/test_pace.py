@@ -3,21 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 
 from vis_assets.llm.pace import Pace
-
-
-class Clock:
-    """Time that passes only where somebody sleeps."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-        self.slept: list[float] = []
-
-    def __call__(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.now += seconds
+from vis_assets_tests.manual_clock import Clock
 
 
 def test_calls_are_spaced_evenly() -> None:

@@ -5,19 +5,7 @@ import logging
 import pytest
 
 from vis_assets.llm.rest import Rest
-
-
-class Clock:
-    """Time that passes only where somebody sleeps."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
+from vis_assets_tests.manual_clock import Clock
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import math
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby, takewhile
 
@@ -75,6 +75,22 @@ def find_layers(
             found.append((layer, parents))
             finer, middles = layer, middles.in_layer(parents)
     return Layers(tuple(layer for layer, _ in found), tuple(parents for _, parents in found))
+
+
+def group_by_layers(layers: Sequence[Labels]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Group points that are together in every layer, nested or not.
+
+    Args:
+        layers: (n,) labels each, at least one.
+
+    Returns:
+        (n,) group of each point, and (g,) the first point of each group.
+    """
+    groups, first_rows = np.zeros(len(layers[0]), dtype=np.intp), np.zeros(0, dtype=np.intp)
+    for labels in layers:  # numbered anew after each layer, so that codes stay small
+        codes = groups * (_count(labels) + 1) + labels + 1
+        _, first_rows, groups = np.unique(codes, return_index=True, return_inverse=True)
+    return groups, first_rows
 
 
 def parents_of(finer: Labels, coarser: Labels) -> Labels:
