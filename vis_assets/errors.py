@@ -168,12 +168,14 @@ class NoModelAnswered(TransientError):
 
     Attributes:
         answered: names of the models that did answer, though not what they were asked for.
+        was_asked: whether any model was asked; else all were left alone for what had happened before.
     """
 
-    def __init__(self, message: str, answered: frozenset[str] = frozenset()) -> None:
-        """Keep who answered."""
+    def __init__(self, message: str, answered: frozenset[str] = frozenset(), *, was_asked: bool = False) -> None:
+        """Keep who was asked, and who answered."""
         super().__init__(message)
         self.answered = answered
+        self.was_asked = was_asked
 
 
 class ComputeFailed(TransientError):

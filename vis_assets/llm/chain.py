@@ -518,7 +518,8 @@ def _total_failure(failures: Sequence[tuple[str, VisAssetsError]]) -> BudgetSpen
         return NoModelAnswered("no language model is configured; set LLM_PROVIDER, or give the job an llm_config")
     reasons = "; ".join(_told(name, _reason(error)) for name, error in failures)
     answered = frozenset(name for name, error in failures if isinstance(error, AnswerUnusable))
-    return NoModelAnswered(f"no language model gave a usable answer: {reasons}", answered)
+    message = f"no language model gave a usable answer: {reasons}"
+    return NoModelAnswered(message, answered, was_asked=bool(asked))
 
 
 def _told(name: str, reason: str) -> str:

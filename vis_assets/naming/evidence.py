@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vis_assets.mapping.clustering.layers import parents_of
+from vis_assets.mapping.clustering.numbering import rows_by_label
 from vis_assets.mapping.exemplars import LayerEvidence
 from vis_assets.naming.sketch import Sketch, hash_documents, sketch_clusters
 
@@ -103,7 +104,7 @@ def collect_evidence(
     clusters = []
     for layer, labels in enumerate(layers):
         sketches = sketch_clusters(hashes, labels) if hashes is not None else None
-        for label, rows in enumerate(_rows_by_label(labels)):
+        for label, rows in enumerate(rows_by_label(labels)):
             parent, exemplars = parents[layer], found[layer].exemplars[label].tolist()
             clusters.append(
                 ClusterEvidence(
@@ -122,12 +123,6 @@ def collect_evidence(
                 )
             )
     return clusters
-
-
-def _rows_by_label(labels: Labels) -> list[npt.NDArray[np.intp]]:
-    order = np.argsort(labels, kind="stable")
-    borders = np.searchsorted(labels[order], np.arange(int(labels.max(initial=-1)) + 2))
-    return [order[start:end] for start, end in pairwise(borders)]
 
 
 def _sample(rows: npt.NDArray[np.intp]) -> list[int]:

@@ -22,6 +22,7 @@ from vis_assets.naming.distinct import comparable, find_clashes, make_distinct
 from vis_assets.naming.evidence import ClusterEvidence, Place, children_of, find_only_children
 from vis_assets.naming.prompt import (
     AVOIDED,
+    MAX_INPUT_TOKENS,
     PROMPT_VERSION,
     Request,
     Style,
@@ -44,8 +45,6 @@ DESCRIBED_AT_ONCE = 500
 READ_MEMBERS = 25
 """Documents besides its exemplars that show how a cluster's words are written ("HTTP", "NumPy")."""
 READ_CHARACTERS = 1_000
-LEFT_ALONE = "left alone"
-"""In the reason of a question that was not asked, since others had failed: it says nothing of why."""
 NO_USABLE_ANSWER = "the answers for them were no names, or names that the documents of the cluster do not bear out"
 _NUMBERED = ("Cluster", "Group", "Region", "Continent")
 """What a cluster is called before its number, by layer, the finest first."""
@@ -66,7 +65,7 @@ class NamingPlan:
 
     style: Style = field(default_factory=Style)
     batch_size: int = 10
-    max_input_tokens: int = 12_000
+    max_input_tokens: int = MAX_INPUT_TOKENS
     concurrency: int = 4
 
     @property
@@ -134,10 +133,10 @@ def name_clusters(
     if chain is None:
         return Naming(_complete(clusters, find_only_children(clusters), _name_without_model))
     session = _Session(clusters, chain, plan or NamingPlan(), book or Book(), on_progress)
-    naming = session.finish()
+    naming = Naming([])
     for layer in sorted({cluster.layer for cluster in clusters}):
         session.name_layer([cluster for cluster in clusters if cluster.layer == layer])
-        naming = session.finish()
+        naming = session.finish(layer)
         remember(naming.entries)
     return naming
 
@@ -151,7 +150,7 @@ class _Session:
         self.plan = plan
         self.chosen: dict[Place, ClusterName] = {}
         self._clusters = clusters
-        self._failures: list[str] = []
+        self._failures: list[NoModelAnswered | BudgetSpent] = []
         self._by_place = {cluster.place: cluster for cluster in clusters}
         self._children = children_of(clusters)
         self._only_children = find_only_children(clusters)
@@ -177,13 +176,14 @@ class _Session:
         if clashing and not self._is_over:
             self._ask(clashing, is_last=False)
 
-    def finish(self) -> Naming:
-        """Return a name for every cluster, and what to remember of those that a model was asked for."""
+    def finish(self, layer: int) -> Naming:
+        """Return names for the clusters up to this layer, and what to remember of those that a model was asked for."""
+        clusters = [cluster for cluster in self._clusters if cluster.layer <= layer]
         names = _complete(
-            self._clusters, self._only_children, lambda one: self.chosen.get(one.place) or self._without_model(one)
+            clusters, self._only_children, lambda one: self.chosen.get(one.place) or self._without_model(one)
         )
         entries = []
-        for cluster, name in zip(self._clusters, names, strict=True):
+        for cluster, name in zip(clusters, names, strict=True):
             is_named = cluster.place in self.chosen
             model = name.named_by if is_named else self._unnamed_by.get(cluster.place)
             if cluster.sketch is not None and model is not None:
@@ -191,7 +191,7 @@ class _Session:
                 entries.append(
                     BookEntry(cluster.layer, self.plan.asked, model, told, cluster.keyphrases[:KEPT], cluster.sketch)
                 )
-        return Naming(names, entries, _notes(names, self._failures or [NO_USABLE_ANSWER]))
+        return Naming(names, entries, _notes(names, self._failures))
 
     def _known(self, cluster: ClusterEvidence) -> BookEntry | None:
         if cluster.sketch is None:
@@ -272,7 +272,7 @@ class _Session:
         try:
             answer = future.result()
         except (NoModelAnswered, BudgetSpent) as error:
-            self._failures.append(str(error))
+            self._failures.append(error)
             self._is_over |= isinstance(error, BudgetSpent)
             self._note_unnamed(clusters, error.answered if isinstance(error, NoModelAnswered) else ())
             return False
@@ -377,10 +377,12 @@ def _numbered(cluster: ClusterEvidence) -> str:
     return f"{_NUMBERED[min(cluster.layer, len(_NUMBERED) - 1)]} {cluster.label}"
 
 
-def _notes(names: Sequence[ClusterName], failures: Sequence[str]) -> tuple[str, ...]:
+def _notes(names: Sequence[ClusterName], failures: Sequence[NoModelAnswered | BudgetSpent]) -> tuple[str, ...]:
     """Say why some clusters are named by keyphrases though a model was asked; one reason, which led to the others."""
     without = sum(name.named_by == BY_KEYPHRASES for name in names)
-    if not failures or not without:
+    if not without:
         return ()
-    reason = min(failures, key=lambda failure: LEFT_ALONE in failure)
+    # That nobody was asked any more says nothing of why.
+    telling = min(failures, key=lambda error: isinstance(error, NoModelAnswered) and not error.was_asked, default=None)
+    reason = NO_USABLE_ANSWER if telling is None else str(telling)
     return (f"{without} of {len(names)} clusters are named by their keyphrases, not by a language model: {reason}",)

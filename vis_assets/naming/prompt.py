@@ -30,6 +30,8 @@ LEAST_ROOM = 300
 """Tokens for clusters in one request, however little a request may hold."""
 CHARACTERS_PER_TOKEN = 8
 """At most, in a text of any length that is made of words."""
+MAX_INPUT_TOKENS = 12_000
+"""Of one request, where the job does not say; what most models can read."""
 TOKENS_PER_NAME = 64
 """Of the answer: a name, its id and the JSON around them; names in other scripts take more tokens than in English."""
 TOKENS_PER_ANSWER = 512

@@ -18,10 +18,10 @@ from vis_assets.llm.chain import Link, ModelChain, Patience
 from vis_assets.llm.ledger import Ledger
 from vis_assets.naming.answer import read_names
 from vis_assets.naming.evidence import ClusterEvidence
-from vis_assets.naming.prompt import Request, Style, ask, describe
+from vis_assets.naming.prompt import MAX_INPUT_TOKENS, Request, Style, ask, describe
 from vis_assets.page.fonts import fonts_available
 from vis_assets.resources.compute.dask_compute import describe_cluster
-from vis_assets.resources.language_models import MAX_INPUT_TOKENS, LanguageModels
+from vis_assets.resources.language_models import LanguageModels
 from vis_assets.resources.object_store import open_store
 from vis_assets.resources.sealing import open_sealer
 from vis_assets.resources.specs import SpecStore

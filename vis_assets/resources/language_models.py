@@ -15,14 +15,13 @@ from vis_assets.llm.chain import Link, ModelChain, Patience
 from vis_assets.llm.ledger import Budget, Ledger
 from vis_assets.llm.model import ModelAccess
 from vis_assets.llm.prices import FREE, Price, find_price, read_prices
+from vis_assets.naming.prompt import MAX_INPUT_TOKENS
 from vis_assets.protocol.job import LanguageModel, LlmOptions
 from vis_assets.resources.specs import LLM_FALLBACKS, LLM_KEY, LLM_OPTIONS, Spec, SpecStore
 from vis_assets.resources.vector_database import access_policy
 from vis_assets.settings import Settings
 from vis_assets.sources.hosts import judge_host
 
-MAX_INPUT_TOKENS = 12_000
-"""Of one request, where the job does not say; what most models can read."""
 _OF_INSTALLATION = "LLM_PROVIDER"
 NO_MODEL_LEFT = "no language model is asked: keyphrases name the clusters"
 

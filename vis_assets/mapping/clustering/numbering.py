@@ -1,4 +1,6 @@
-"""How clusters are numbered, in every layer and by every engine."""
+"""How clusters are numbered, in every layer and by every engine, and which points have a number."""
+
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -22,3 +24,14 @@ def largest_first(labels: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
     ranks = np.full(int(names.max()) + 2, NOISE, dtype=np.int32)  # the last place is that of label -1
     ranks[names[np.lexsort((first_rows, -sizes))]] = np.arange(len(names), dtype=np.int32)
     return ranks[labels]
+
+
+def rows_by_label(labels: npt.NDArray[np.int32]) -> list[npt.NDArray[np.intp]]:
+    """Return the rows of each cluster, ascending; index = label.
+
+    Args:
+        labels: (n,) labels from 0 without gaps, -1 for noise.
+    """
+    order = np.argsort(labels, kind="stable")
+    borders = np.searchsorted(labels[order], np.arange(int(labels.max(initial=NOISE)) + 2))
+    return [order[start:end] for start, end in pairwise(borders)]

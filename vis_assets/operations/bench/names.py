@@ -4,7 +4,6 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ import numpy.typing as npt
 from vis_assets.errors import InvalidJob
 from vis_assets.mapping.candidates import to_length_one
 from vis_assets.mapping.clustering import Clustering, cluster
+from vis_assets.mapping.clustering.numbering import rows_by_label
 from vis_assets.mapping.exemplars import gather_evidence
 from vis_assets.mapping.function_words import ENGLISH
 from vis_assets.mapping.keyphrases import extract_keyphrases, extract_layer_keyphrases
@@ -135,7 +135,7 @@ def run_names(
     say(f"measuring {clustering.cluster_count} clusters")
     kept, held_out = split_clusters(clustering.labels)
     labels, texts_kept = clustering.labels[kept], [texts[row] for row in kept]
-    first_five = [kept[rows[:EXEMPLARS]] for rows in _rows_by_label(labels)]
+    first_five = [kept[rows[:EXEMPLARS]] for rows in rows_by_label(labels)]
     keyphrases = extract_keyphrases(texts_kept, labels, per_cluster=KEYPHRASES)
     (evidence,) = gather_evidence(vectors[kept], [labels], texts_kept, metric=METRIC, per_cluster=EXEMPLARS)
     named = name_clusters(collect_evidence([labels], texts_kept, [keyphrases], [evidence], with_sketches=False))
@@ -200,15 +200,9 @@ def split_clusters(labels: Labels) -> tuple[Rows, Rows]:
         Rows that are kept, noise among them, and those held out; both ascending.
     """
     held_out = np.zeros(len(labels), dtype=bool)
-    for rows in _rows_by_label(labels):
+    for rows in rows_by_label(labels):
         held_out[rows[1::2]] = True
     return np.flatnonzero(~held_out), np.flatnonzero(held_out)
-
-
-def _rows_by_label(labels: Labels) -> list[Rows]:
-    order = np.argsort(labels, kind="stable")
-    borders = np.searchsorted(labels[order], np.arange(labels.max(initial=-1) + 2))
-    return [order[start:end] for start, end in pairwise(borders)]
 
 
 def commonest_words(texts: Sequence[str], most: int) -> tuple[str, ...]:
@@ -286,7 +280,7 @@ def _fit_exemplars(
     exemplars: Sequence[npt.NDArray[np.integer]],
 ) -> ExemplarFit:
     to_centre, among, repeated = [], [], []
-    for rows, others in zip(exemplars, _rows_by_label(labels[held_out]), strict=True):
+    for rows, others in zip(exemplars, rows_by_label(labels[held_out]), strict=True):
         centre = to_length_one(vectors[held_out[others]].astype(np.float32)).mean(axis=0, keepdims=True)
         chosen = to_length_one(vectors[rows].astype(np.float32))
         to_centre.append(float((chosen @ to_length_one(centre).T).mean()))
